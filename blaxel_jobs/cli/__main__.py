@@ -1,0 +1,5 @@
+"""`python -m blaxel_jobs.cli` is `blaxel-jobs`."""
+
+from . import main
+
+main()

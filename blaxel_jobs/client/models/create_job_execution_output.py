@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.failure import Failure
+    from ..models.job_execution_metadata import JobExecutionMetadata
+    from ..models.job_execution_spec import JobExecutionSpec
+    from ..models.job_execution_stats import JobExecutionStats
+    from ..models.recovery import Recovery
+
+
+T = TypeVar("T", bound="CreateJobExecutionOutput")
+
+
+@_attrs_define
+class CreateJobExecutionOutput:
+    """The execution, and what the create did.
+
+    Attributes:
+        execution_id (str):
+        disposition (str): `created`, or `existing` for a key or id that was seen before.
+        metadata (JobExecutionMetadata):
+        spec (JobExecutionSpec):
+        status (str): pending, running, paused, completed, failed or cancelled. Text, not an enumeration: a word that a
+            client does not know
+            must not stop it.
+        done (bool):
+        waiting_for (str | Unset): Why it waits: start, time, event, dependencies, concurrency, retry or worker. Left
+            out when it does not.
+        stats (JobExecutionStats | Unset):
+        error (Failure | Unset): Why an execution or a task failed.
+        recoveries (list[Recovery] | Unset):
+    """
+
+    execution_id: str
+    disposition: str
+    metadata: JobExecutionMetadata
+    spec: JobExecutionSpec
+    status: str
+    done: bool
+    waiting_for: str | Unset = UNSET
+    stats: JobExecutionStats | Unset = UNSET
+    error: Failure | Unset = UNSET
+    recoveries: list[Recovery] | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        execution_id = self.execution_id
+
+        disposition = self.disposition
+
+        metadata = self.metadata.to_dict()
+
+        spec = self.spec.to_dict()
+
+        status = self.status
+
+        done = self.done
+
+        waiting_for = self.waiting_for
+
+        stats: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.stats, Unset):
+            stats = self.stats.to_dict()
+
+        error: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.error, Unset):
+            error = self.error.to_dict()
+
+        recoveries: list[dict[str, Any]] | Unset = UNSET
+        if not isinstance(self.recoveries, Unset):
+            recoveries = []
+            for recoveries_item_data in self.recoveries:
+                recoveries_item = recoveries_item_data.to_dict()
+                recoveries.append(recoveries_item)
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "executionId": execution_id,
+                "disposition": disposition,
+                "metadata": metadata,
+                "spec": spec,
+                "status": status,
+                "done": done,
+            }
+        )
+        if waiting_for is not UNSET:
+            field_dict["waitingFor"] = waiting_for
+        if stats is not UNSET:
+            field_dict["stats"] = stats
+        if error is not UNSET:
+            field_dict["error"] = error
+        if recoveries is not UNSET:
+            field_dict["recoveries"] = recoveries
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        from ..models.failure import Failure
+        from ..models.job_execution_metadata import JobExecutionMetadata
+        from ..models.job_execution_spec import JobExecutionSpec
+        from ..models.job_execution_stats import JobExecutionStats
+        from ..models.recovery import Recovery
+
+        d = dict(src_dict)
+        execution_id = d.pop("executionId")
+
+        disposition = d.pop("disposition")
+
+        metadata = JobExecutionMetadata.from_dict(d.pop("metadata"))
+
+        spec = JobExecutionSpec.from_dict(d.pop("spec"))
+
+        status = d.pop("status")
+
+        done = d.pop("done")
+
+        waiting_for = d.pop("waitingFor", UNSET)
+
+        _stats = d.pop("stats", UNSET)
+        stats: JobExecutionStats | Unset
+        if isinstance(_stats, Unset):
+            stats = UNSET
+        else:
+            stats = JobExecutionStats.from_dict(_stats)
+
+        _error = d.pop("error", UNSET)
+        error: Failure | Unset
+        if isinstance(_error, Unset):
+            error = UNSET
+        else:
+            error = Failure.from_dict(_error)
+
+        _recoveries = d.pop("recoveries", UNSET)
+        recoveries: list[Recovery] | Unset = UNSET
+        if _recoveries is not UNSET:
+            recoveries = []
+            for recoveries_item_data in _recoveries:
+                recoveries_item = Recovery.from_dict(recoveries_item_data)
+
+                recoveries.append(recoveries_item)
+
+        create_job_execution_output = cls(
+            execution_id=execution_id,
+            disposition=disposition,
+            metadata=metadata,
+            spec=spec,
+            status=status,
+            done=done,
+            waiting_for=waiting_for,
+            stats=stats,
+            error=error,
+            recoveries=recoveries,
+        )
+
+        create_job_execution_output.additional_properties = d
+        return create_job_execution_output
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -1,0 +1,168 @@
+"""What is stored: an execution, its tasks, its events. Immutable; a change makes a new record.
+
+Instants are seconds since 1970 (float, UTC). Free-form JSON (inputs, results) is kept as the text that it arrives as.
+`seq` is the store's own number of a row; 0 until it is stored.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from ..words import TERMINAL, FailureKind, JobStatus, WaitingFor
+
+Json = str
+"""A JSON document as text."""
+
+
+class Failure(Struct, frozen=True, omit_defaults=True):
+    """Why an execution or a task failed."""
+
+    kind: FailureKind
+    type: str
+    message: str
+    trace: str | None = None
+
+
+class Recovery(Struct, frozen=True):
+    """One time that a task was taken back from a worker that was lost."""
+
+    at: float
+    task: str
+    worker: str
+    reason: str
+    attempt: int
+
+
+class Spec(Struct, frozen=True, omit_defaults=True):
+    """What an execution was created with and never changes."""
+
+    single: bool = False
+    """Made from `input`: one task, whose value is the execution's result."""
+    name: str | None = None
+    description: str | None = None
+    tags: list[str] = []
+    custom: dict[str, Any] | None = None
+    env: dict[str, str] | None = None
+    memory: int | None = None
+
+
+class Execution(Struct, frozen=True, kw_only=True):
+    """One run of a job. The counts say how many of its tasks are in which status; they decide its own."""
+
+    seq: int = 0
+    version: int = 1
+    """Also the number of its newest event: every change makes exactly one of each."""
+    workspace: str
+    id: str
+    job: str
+    priority: int
+    """JobPriority.rank: 0 is taken first."""
+    status: JobStatus = JobStatus.PENDING
+    total: int
+    running: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    retried: int = 0
+    created_at: float
+    updated_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    idempotency_key: str | None = None
+    fingerprint: str = ""
+    """SHA-256 of the canonical body of the create, by which a repeated one is told from another."""
+    error: Failure | None = None
+    recoveries: tuple[Recovery, ...] = ()
+    spec: Spec
+
+    @property
+    def done(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def finished(self) -> int:
+        """How many tasks have ended."""
+        return self.completed + self.failed + self.cancelled
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """One unit of work of an execution. `token` is the fence: it grows with every claim, and a write with an older one is refused."""
+
+    seq: int = 0
+    execution: int = 0
+    """`seq` of its execution."""
+    workspace: str
+    job: str
+    queue: str = "default"
+    index: int
+    id: str
+    priority: int
+    status: JobStatus = JobStatus.PENDING
+    waiting_for: WaitingFor | None = None
+    input: Json
+    attempt: int = 0
+    """How many times it was started."""
+    losses: int = 0
+    """How many of those were lost with their worker."""
+    token: int = 0
+    worker: str | None = None
+    lease_until: float | None = None
+    created_at: float
+    updated_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    result: Json | None = None
+    error: Failure | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def lease(self) -> "LeaseRef":
+        return LeaseRef(self.seq, self.token)
+
+
+class LeaseRef(Struct, frozen=True):
+    """Names one lease: a task and the fencing token of one claim of it."""
+
+    task: int
+    token: int
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """Something that happened to an execution. `id` counts from 1 in each execution, without gaps."""
+
+    execution: int
+    id: int
+    at: float
+    type: str
+    status: JobStatus
+    """The execution's status from then on."""
+    task: str | None = None
+    worker: str | None = None
+    error: Failure | None = None
+
+
+class Leased(Struct, frozen=True, kw_only=True):
+    """What a worker gets: the lease, and what to run under it."""
+
+    lease: LeaseRef
+    workspace: str
+    job: str
+    execution_id: str
+    task_id: str
+    index: int
+    attempt: int
+    input: Json
+    metadata: dict[str, Any]
+    """The user's own fields of the execution."""
+    env: dict[str, str]
+
+    @classmethod
+    def of(cls, task: Task, execution: Execution) -> "Leased":
+        """The lease that a claim of this task made."""
+        return cls(
+            lease=task.lease, workspace=task.workspace, job=task.job, execution_id=execution.id, task_id=task.id, index=task.index,
+            attempt=task.attempt, input=task.input, metadata=execution.spec.custom or {}, env=execution.spec.env or {},
+        )  # fmt: skip

@@ -1,0 +1,187 @@
+"""Requests as they are sent, checked: from bytes or plain data to records.
+
+The structs repeat openapi.yaml by hand, because generated ones lose what free-form values were; a test holds the two together.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ..define import JOB_NAME
+from ..errors import InvalidRequest, MalformedRequest
+from ..words import JobPriority
+from .records import Execution, Spec, Task
+
+MAX_DEPTH: Final = 64
+MAX_TASKS: Final = 10_000
+MAX_KEY: Final = 255
+
+Id = Annotated[str, Meta(pattern=rf"^{JOB_NAME.pattern}\Z")]
+
+
+class CreateRequest(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """The body of a create. Schema CreateJobExecutionRequest."""
+
+    input: Any = UNSET
+    tasks: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MAX_TASKS)] | UnsetType = UNSET
+    execution_id: Id | UnsetType = UNSET
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=MAX_KEY)] | UnsetType = UNSET
+    name: Annotated[str, Meta(max_length=512)] | UnsetType = UNSET
+    description: Annotated[str, Meta(max_length=4096)] | UnsetType = UNSET
+    tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(max_length=64)] | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+    priority: JobPriority | UnsetType = UNSET
+    env: dict[str, str] | UnsetType = UNSET
+    memory: Annotated[int, Meta(ge=1, le=16_777_216)] | UnsetType = UNSET
+    allow_queue: bool | UnsetType = UNSET
+    id: str | UnsetType = UNSET
+    job_id: str | UnsetType = UNSET
+    workspace_id: str | UnsetType = UNSET
+
+
+class Create(Struct, frozen=True, kw_only=True):
+    """A checked create: all of the execution but its id and its times."""
+
+    workspace: str
+    job: str
+    execution_id: str | None
+    idempotency_key: str | None
+    fingerprint: str
+    priority: JobPriority
+    spec: Spec
+    inputs: tuple[str, ...]
+
+    def records(self, execution_id: str, queue: str, now: float) -> tuple[Execution, list[Task]]:
+        """The execution and its tasks, new."""
+        execution = Execution(
+            workspace=self.workspace, id=execution_id, job=self.job, priority=self.priority.rank, total=len(self.inputs),
+            created_at=now, updated_at=now, idempotency_key=self.idempotency_key, fingerprint=self.fingerprint, spec=self.spec,
+        )  # fmt: skip
+        tasks = [
+            Task(
+                workspace=self.workspace, job=self.job, queue=queue, index=index, id=f"task-{index}", priority=execution.priority,
+                input=value, created_at=now, updated_at=now,
+            )
+            for index, value in enumerate(self.inputs)
+        ]  # fmt: skip
+        return execution, tasks
+
+
+def read_json(body: bytes) -> Any:
+    """The JSON value in a body. Raises MalformedRequest."""
+    try:
+        return msgspec.json.decode(body)
+    except RecursionError:
+        raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedRequest(f"the body is not JSON: {error}") from None
+
+
+def read_create(workspace: str, job: str, body: Any, idempotency_key: str | None = None) -> Create:
+    """Check the body of a create, as parsed JSON. Raises InvalidRequest with the path of the field."""
+    check_job(job)
+    if not isinstance(body, Mapping):
+        raise InvalidRequest("the body must be a JSON object", path="")
+    try:
+        request = msgspec.convert(body, CreateRequest)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from None
+    single = request.input is not UNSET
+    if single and request.tasks is not UNSET:
+        raise InvalidRequest("send input or tasks, not both", path="input")
+    if not single and request.tasks is UNSET:
+        raise InvalidRequest("send input (any JSON value) or tasks (a list of objects)", path="tasks")
+    canonical = msgspec.json.encode(body, order="sorted")
+    _check_depth(canonical, body)
+    if idempotency_key is not None and not 1 <= len(idempotency_key) <= MAX_KEY:
+        raise InvalidRequest(f"an idempotency key has 1 to {MAX_KEY} characters", path="Idempotency-Key")
+    inputs: list[Any] = [request.input] if single else request.tasks  # type: ignore[assignment]
+    return Create(
+        workspace=workspace,
+        job=job,
+        execution_id=_or_none(request.execution_id),
+        idempotency_key=_or_none(request.idempotency_key) or idempotency_key,
+        fingerprint=hashlib.sha256(canonical).hexdigest(),
+        priority=_or_none(request.priority) or JobPriority.MEDIUM,
+        spec=Spec(
+            single=single,
+            name=_or_none(request.name),
+            description=_or_none(request.description),
+            tags=_or_none(request.tags) or [],
+            custom=_or_none(request.metadata),
+            env=_or_none(request.env),
+            memory=_or_none(request.memory),
+        ),
+        inputs=tuple([msgspec.json.encode(value).decode() for value in inputs]),
+    )
+
+
+def check_job(job: str) -> str:
+    """The name itself. Raises InvalidRequest when it is no job name."""
+    if not JOB_NAME.fullmatch(job):
+        raise InvalidRequest(f"{job!r} is not a job name: it takes letters, digits, '.', '_' and '-', at most 128", path="job")
+    return job
+
+
+def check_durations(inputs: list[str] | tuple[str, ...], single: bool) -> None:
+    """Refuse a `duration` that is not a number of seconds >= 0, for executions that the built-in handler will run."""
+    for index, text in enumerate(inputs):
+        value = msgspec.json.decode(text)
+        duration = value.get("duration", 0) if isinstance(value, dict) else 0
+        if isinstance(duration, bool) or not isinstance(duration, int | float) or duration < 0:
+            path = "input.duration" if single else f"tasks[{index}].duration"
+            raise InvalidRequest(f"duration is a finite number of seconds, 0 or more, not {duration!r}", path=path)
+
+
+def _or_none(value: Any) -> Any:
+    return None if value is UNSET else value
+
+
+_AT: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_UNKNOWN: Final = re.compile(r"unknown field `(?P<name>[^`]*)`")
+
+
+def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
+    """msgspec says `Expected ... - at `$.tasks[0]``: the path is a field of ours."""
+    text = str(error)
+    found = _AT.search(text)
+    path = found["path"] if found else ""
+    unknown = _UNKNOWN.search(text)
+    if unknown:
+        path = f"{path}.{unknown['name']}" if path else unknown["name"]
+        return InvalidRequest(f"the contract knows no field {path}", path=path)
+    return InvalidRequest(_AT.sub("", text), path=path)
+
+
+def _check_depth(canonical: bytes, value: Any) -> None:
+    """A body with few brackets cannot be deep: only the others are walked."""
+    if canonical.count(b"[") + canonical.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels")
+
+
+def _depth(value: Any) -> int:
+    deepest = 0
+    open_values = [(value, 1)]
+    while open_values:
+        value, depth = open_values.pop()
+        children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        if depth > deepest:
+            deepest = depth
+        if deepest > MAX_DEPTH:
+            break
+        open_values += [(child, depth + 1) for child in children if isinstance(child, dict | list)]
+    return deepest
+
+
+_WAIT: Final = re.compile(r'(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:[;,]|$)', re.ASCII | re.IGNORECASE)
+MAX_WAIT: Final = 30
+
+
+def parse_prefer(prefer: str | None) -> int | None:
+    """The seconds that a `Prefer: wait=N` header (RFC 7240) is granted: min(N, 30), or None where it asks for no wait that we know."""
+    found = _WAIT.search(prefer) if prefer else None
+    return min(int(found[1]), MAX_WAIT) if found else None

@@ -1,0 +1,223 @@
+"""Commands applied together, in one transaction: load, decide in the core, save.
+
+The commands of a batch are concurrent (nobody has an answer yet), so they are taken kind by kind, each kind with one load and one save.
+A command that cannot be done gets an error for its outcome; it never fails the batch.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+import attrs
+
+from ..core import states
+from ..core.records import Event, Execution, Leased, LeaseRef, Task
+from ..errors import IdempotencyConflict, JobsError, LeaseLost, NotFound
+from ..stores.base import Transaction
+from ..words import JobStatus
+from .commands import CancelExecution, Claim, Command, CreateExecution, Extend, Recover, Report
+
+RECOVER_LIMIT: Final = 500
+"""Tasks taken back in one transaction; the loop comes again at once for more."""
+
+Outcome = Any | JobsError
+C = TypeVar("C", bound=Command)
+
+
+class Created(NamedTuple):
+    """The answer to a create."""
+
+    execution: Execution
+    disposition: str
+
+
+@attrs.frozen
+class Rules:
+    """What the engine was set up with and the batch needs."""
+
+    new_id: Callable[[], str]
+    queue_of: Callable[[str], str]
+    max_recoveries: int
+
+
+@attrs.define
+class Effects:
+    """What others are told once the batch is committed."""
+
+    done: list[tuple[str, str]] = attrs.field(factory=list)
+    """(workspace, id) of executions that ended."""
+    ready: set[tuple[str, str]] = attrs.field(factory=set)
+    """(workspace, job) that have something to claim."""
+    revoked: list[LeaseRef] = attrs.field(factory=list)
+    """Leases that were taken from their worker."""
+
+
+class Batch:
+    """One transaction's worth of commands."""
+
+    def __init__(self, transaction: Transaction, rules: Rules, now: float) -> None:
+        self.effects = Effects()
+        self._transaction = transaction
+        self._rules = rules
+        self._now = now
+        self._executions: dict[int, Execution] = {}
+        self._tasks: dict[int, Task] = {}
+        self._changed_executions: dict[int, Execution] = {}
+        self._changed_tasks: dict[int, Task] = {}
+        self._events: list[Event] = []
+
+    def apply(self, commands: Sequence[Command]) -> list[Outcome]:
+        """The outcome of each command, in their order."""
+        outcomes: list[Outcome] = [None] * len(commands)
+        for kind, handle in _KINDS.items():
+            places = [place for place, command in enumerate(commands) if type(command) is kind]
+            if places:
+                answers = handle(self, [commands[place] for place in places])
+                for place, answer in zip(places, answers, strict=True):
+                    outcomes[place] = answer
+        return outcomes
+
+    def _create(self, commands: list[CreateExecution]) -> list[Outcome]:
+        news = [
+            command.create.records(
+                command.create.execution_id or self._rules.new_id(), self._rules.queue_of(command.create.job), self._now
+            )
+            for command in commands
+        ]
+        outcomes: list[Outcome] = [None] * len(news)
+        for group in _without_repeats([execution for execution, _ in news]):
+            taken = self._transaction.insert([news[place] for place in group])
+            for place, existing in zip(group, taken, strict=True):
+                outcomes[place] = self._disposition(news[place][0], existing)
+        return outcomes
+
+    def _disposition(self, new: Execution, existing: Execution | None) -> Outcome:
+        if existing is None:
+            self.effects.ready.add((new.workspace, new.job))
+            return Created(new, "created")
+        if existing.job == new.job and existing.fingerprint == new.fingerprint:
+            return Created(existing, "existing")
+        by_id = existing.id == new.id
+        what = f"execution id {new.id!r}" if by_id else f"idempotency key {new.idempotency_key!r}"
+        return IdempotencyConflict(f"the {what} was used before with another body", path="executionId" if by_id else "idempotencyKey")
+
+    def _report(self, commands: list[Report]) -> list[Outcome]:
+        self._load(self._transaction.held([command.lease for command in commands]))
+        outcomes: list[Outcome] = []
+        for command in commands:
+            task = self._tasks.get(command.lease.task)
+            if task is None or task.lease != command.lease or task.status is not JobStatus.RUNNING:
+                outcomes.append(LeaseLost())
+                continue
+            self._step(task, command.event)
+            outcomes.append(None)
+        self._save()
+        return outcomes
+
+    def _cancel(self, commands: list[CancelExecution]) -> list[Outcome]:
+        return [_guarded(self._cancel_one, command) for command in commands]
+
+    def _cancel_one(self, command: CancelExecution) -> Execution:
+        found = self._transaction.find(command.workspace, [command.id])
+        if not found or found[0].job != command.job:
+            raise no_such_execution(command.job, command.id)
+        if found[0].status is JobStatus.CANCELLED:
+            return found[0]
+        before = self._transaction.open_tasks(found[0].seq)
+        execution, tasks, event = states.cancel(found[0], before, self._now)
+        self._transaction.save([execution], tasks, [event])
+        self.effects.revoked += [task.lease for task in before if task.status is JobStatus.RUNNING]
+        self.effects.done.append((execution.workspace, execution.id))
+        return execution
+
+    def _extend(self, commands: list[Extend]) -> list[Outcome]:
+        return [set(command.leases) - self._transaction.extend(command.leases, self._now + command.lease) for command in commands]
+
+    def _recover(self, commands: list[Recover]) -> list[Outcome]:
+        return [self._recover_one(command) for command in commands]
+
+    def _recover_one(self, command: Recover) -> int:
+        lost = self._transaction.expired(self._now, command.workers, RECOVER_LIMIT)
+        self._load(lost)
+        for task, _ in lost:
+            reason = "lease_expired" if task.lease_until is not None and task.lease_until <= self._now else "worker_dead"
+            self._step(task, states.Lost(reason, self._rules.max_recoveries))
+            self.effects.revoked.append(task.lease)
+        self._save()
+        return len(lost)
+
+    def _claim(self, commands: list[Claim]) -> list[Outcome]:
+        return [self._claim_one(command) for command in commands]
+
+    def _claim_one(self, command: Claim) -> list[Leased]:
+        found = self._transaction.claimable(command.workspace, command.jobs, command.limit)
+        self._load(found)
+        event = states.Claimed(command.worker, self._now + command.lease)
+        leased = []
+        for task, _ in found:
+            change = self._step(task, event)
+            leased.append(Leased.of(change.task, change.execution))
+        self._save()
+        return leased
+
+    def _load(self, rows: Iterable[tuple[Task, Execution]]) -> None:
+        for task, execution in rows:
+            self._tasks[task.seq] = task
+            self._executions[execution.seq] = execution
+
+    def _step(self, task: Task, event: states.TaskEvent) -> states.Change:
+        change = states.step(self._executions[task.execution], task, event, self._now)
+        execution, after, told = change
+        self._executions[execution.seq] = self._changed_executions[execution.seq] = execution
+        self._tasks[after.seq] = self._changed_tasks[after.seq] = after
+        self._events.append(told)
+        if execution.done:
+            self.effects.done.append((execution.workspace, execution.id))
+        elif after.status is JobStatus.PENDING:
+            self.effects.ready.add((after.workspace, after.job))
+        return change
+
+    def _save(self) -> None:
+        """Write what was stepped and forget all of it, so that the next kind loads it new."""
+        if self._events:
+            self._transaction.save(self._changed_executions.values(), self._changed_tasks.values(), self._events)
+        self._executions, self._tasks, self._changed_executions, self._changed_tasks, self._events = {}, {}, {}, {}, []
+
+
+def no_such_execution(job: str, id: str) -> NotFound:
+    """The error for an id that this job does not have."""
+    return NotFound(f"job {job!r} has no execution {id!r}", path="executionId")
+
+
+def _guarded(handle: Callable[[C], Outcome], command: C) -> Outcome:
+    try:
+        return handle(command)
+    except JobsError as error:
+        return error
+
+
+def _without_repeats(executions: list[Execution]) -> list[list[int]]:
+    """Places in groups within which no id and no key stands twice. One group, but for callers that race with the same key."""
+    groups: list[tuple[set[tuple[str, ...]], list[int]]] = []
+    for place, execution in enumerate(executions):
+        names: set[tuple[str, ...]] = {(execution.workspace, execution.id)}
+        if execution.idempotency_key is not None:
+            names.add((execution.workspace, execution.job, execution.idempotency_key))
+        for seen, places in groups:
+            if not names & seen:
+                seen |= names
+                places.append(place)
+                break
+        else:
+            groups.append((names, [place]))
+    return [places for _, places in groups]
+
+
+_KINDS: Final[dict[type[Command], Callable[[Batch, list[Any]], list[Outcome]]]] = {
+    CreateExecution: Batch._create,
+    Report: Batch._report,
+    CancelExecution: Batch._cancel,
+    Extend: Batch._extend,
+    Recover: Batch._recover,
+    Claim: Batch._claim,
+}
+"""In the order in which a batch takes them: what frees and what adds comes before what claims."""

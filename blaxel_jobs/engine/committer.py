@@ -1,0 +1,209 @@
+"""Group commit: callers hand in commands, and those that meet are committed together.
+
+Two forms behind one port. `Inline` commits in the caller's thread, one command at a time: for stores without fsync, and deterministic.
+`Grouped` lets a sync caller who finds nobody committing lead and commit at once; everybody else queues for the committer's thread, so that
+one fsync serves many and no event loop ever waits for a disk. Async callers of one loop hand over together, once per tick, and are
+answered together, in one callback.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+from weakref import WeakKeyDictionary
+
+from ..errors import Unavailable
+from .commands import Command
+
+log = logging.getLogger("blaxel_jobs.engine")
+
+MAX_CREATE_ROWS: Final = 1000
+"""Creates join a batch until it has this many rows; a single larger one goes alone."""
+
+Apply = Callable[[Sequence[Command]], list[Any]]
+"""Commits commands in one transaction: an outcome for each, an exception where it could not be done. Raises when nothing was committed."""
+
+
+class Committer(Protocol):
+    """Where commands go. Returns when they are durable; raises what went wrong with this one."""
+
+    def submit(self, command: Command) -> Any: ...
+    async def asubmit(self, command: Command) -> Any: ...
+    def close(self) -> None: ...
+
+
+class Inline:
+    """Commits each command in the caller's own thread."""
+
+    def __init__(self, apply: Apply) -> None:
+        self._apply = apply
+        self._lock = threading.Lock()
+
+    def submit(self, command: Command) -> Any:
+        with self._lock:
+            outcome = self._apply((command,))[0]
+        return _unwrap(outcome)
+
+    async def asubmit(self, command: Command) -> Any:
+        return self.submit(command)
+
+    def close(self) -> None:
+        pass
+
+
+class _Caller:
+    """A thread that waits for its outcome."""
+
+    __slots__ = ("_answered", "outcome")
+
+    def __init__(self) -> None:
+        self.outcome: Any = None
+        self._answered = threading.Lock()
+        self._answered.acquire()
+
+    def answer(self, outcome: Any) -> None:
+        self.outcome = outcome
+        self._answered.release()
+
+    def wait(self) -> Any:
+        self._answered.acquire()
+        return self.outcome
+
+
+class _Task:
+    """An asyncio task that waits for its outcome."""
+
+    __slots__ = ("future", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+
+
+_Waiting = tuple[Command, _Caller | _Task]
+
+
+class Grouped:
+    """Commits commands that meet together, in a thread of its own or in that of a sync caller who finds it idle."""
+
+    def __init__(self, apply: Apply) -> None:
+        self._apply = apply
+        self._leading = threading.Lock()
+        self._work = threading.Semaphore(0)
+        self._urgent: deque[_Waiting] = deque()
+        self._creates: deque[_Waiting] = deque()
+        self._inboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, list[_Waiting]] = WeakKeyDictionary()
+        self._closed = False
+        self._thread = threading.Thread(target=self._lead, name="blaxel-jobs-committer", daemon=True)
+        self._thread.start()
+
+    def submit(self, command: Command) -> Any:
+        if self._closed:
+            raise Unavailable("the engine is closed")
+        if not (self._urgent or self._creates) and self._leading.acquire(blocking=False):
+            try:
+                outcome = self._commit([command])[0]
+            finally:
+                self._leading.release()
+            return _unwrap(outcome)
+        caller = _Caller()
+        self._queue([(command, caller)])
+        return _unwrap(caller.wait())
+
+    async def asubmit(self, command: Command) -> Any:
+        if self._closed:
+            raise Unavailable("the engine is closed")
+        loop = asyncio.get_running_loop()
+        task = _Task(loop)
+        inbox = self._inboxes.get(loop)
+        if inbox is None:
+            inbox = self._inboxes[loop] = []
+        inbox.append((command, task))
+        if len(inbox) == 1:
+            loop.call_soon(self._flush, inbox)
+        return _unwrap(await task.future)
+
+    def close(self) -> None:
+        """Commit what is queued, then stop."""
+        self._closed = True
+        self._work.release()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _flush(self, inbox: list[_Waiting]) -> None:
+        arrived, inbox[:] = inbox[:], []
+        self._queue(arrived)
+
+    def _queue(self, arrived: list[_Waiting]) -> None:
+        for waiting in arrived:
+            (self._urgent if waiting[0].urgent else self._creates).append(waiting)
+        self._work.release()
+        if self._closed and not self._thread.is_alive():
+            self._refuse()
+
+    def _lead(self) -> None:
+        while True:
+            self._work.acquire()
+            while self._urgent or self._creates:
+                with self._leading:
+                    batch = self._take()
+                    outcomes = self._commit([command for command, _ in batch])
+                _answer(batch, outcomes)
+            if self._closed:
+                return
+
+    def _take(self) -> list[_Waiting]:
+        """Everything urgent, then creates until the batch is full."""
+        batch = [self._urgent.popleft() for _ in range(len(self._urgent))]
+        rows = 0
+        while self._creates and (rows == 0 or rows + self._creates[0][0].size <= MAX_CREATE_ROWS):
+            if batch and rows == 0 and self._creates[0][0].size > MAX_CREATE_ROWS:
+                break
+            waiting = self._creates.popleft()
+            rows += waiting[0].size
+            batch.append(waiting)
+        return batch
+
+    def _commit(self, commands: list[Command]) -> list[Any]:
+        """The outcomes. A transaction that fails as a whole is tried again one by one, so that a bad command fails alone."""
+        try:
+            return self._apply(commands)
+        except Exception as error:
+            if len(commands) == 1:
+                return [error]
+            log.warning("a batch of %d commands failed, trying each alone: %s", len(commands), error)
+        return [self._commit([command])[0] for command in commands]
+
+    def _refuse(self) -> None:
+        for queue in (self._urgent, self._creates):
+            batch = [queue.popleft() for _ in range(len(queue))]
+            _answer(batch, [Unavailable("the engine is closed")] * len(batch))
+
+
+def _unwrap(outcome: Any) -> Any:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def _answer(batch: list[_Waiting], outcomes: list[Any]) -> None:
+    """Hand every waiter its outcome; those of one loop in one callback. A loop that is gone has nobody left to tell."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    for (_, waiter), outcome in zip(batch, outcomes, strict=True):
+        if isinstance(waiter, _Task):
+            by_loop.setdefault(waiter.loop, []).append((waiter.future, outcome))
+        else:
+            waiter.answer(outcome)
+    for loop, answers in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, answers)
+        except RuntimeError:
+            log.debug("a loop was closed before %d answers reached it", len(answers))
+
+
+def _resolve(answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    for future, outcome in answers:
+        if not future.done():
+            future.set_result(outcome)

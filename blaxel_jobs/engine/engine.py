@@ -1,0 +1,242 @@
+"""The engine: the verbs of the contract over a store, for any number of threads and event loops."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+
+from ..core.ports import Clock, IdFactory, Rng
+from ..core.records import Execution, LeaseRef
+from ..core.views import View
+from ..define import JobDef
+from ..errors import ConfigError, Unavailable
+from ..stores.base import JobStore
+from ..words import JobStatus, WaitingFor
+from .batch import Batch, Effects, Outcome, Rules
+from .commands import Command
+from .committer import Committer, Grouped, Inline
+from .loops import Loop, Loops
+from .recovery import Recovery
+from .verbs import OPERATIONS, Commit, Read, Until, Verb
+from .waiters import LoopWaiter, ThreadWaiter, Waiters
+
+log = logging.getLogger("blaxel_jobs.engine")
+
+DEFAULT_LEASE: Final = 10.0
+DEFAULT_MAX_RECOVERIES: Final = 5
+
+ReadyListener = Callable[[set[tuple[str, str]]], None]
+RevokedListener = Callable[[Sequence[LeaseRef]], None]
+
+
+@attrs.define
+class Listeners:
+    """Who is told what a commit did. Called in the committing thread, so they hand over and return."""
+
+    ready: list[ReadyListener] = attrs.field(factory=list)
+    """Given the (workspace, job) pairs that have something to claim."""
+    revoked: list[RevokedListener] = attrs.field(factory=list)
+    """Given the leases that were taken from their workers."""
+
+
+class Engine:
+    """Executes the operations of the contract. Open from the start; `start` begins recovery, `close` ends everything.
+
+    lease: seconds for which a worker holds a task without a heartbeat. heartbeat: seconds between two of them, 0.3 x lease unless given.
+    max_recoveries: how many times a task may be lost with its worker before it fails. simulate: jobs without a handler are run by the built-in one, so their durations are checked at create.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        *,
+        clock: Clock,
+        new_id: IdFactory,
+        rng: Rng,
+        lease: float = DEFAULT_LEASE,
+        heartbeat: float | None = None,
+        max_recoveries: int = DEFAULT_MAX_RECOVERIES,
+        simulate: bool = False,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.lease = lease
+        self.heartbeat = 0.3 * lease if heartbeat is None else heartbeat
+        self.listeners = Listeners()
+        self._simulate = simulate
+        self._jobs: dict[str, JobDef[Any]] = {}
+        self._served: dict[tuple[str, str | None], float] = {}
+        self._rules = Rules(new_id, self._queue_of, max_recoveries)
+        self._waiters = Waiters()
+        self._committer: Committer = Grouped(self._apply) if store.shared else Inline(self._apply)
+        self._loops = Loops([Recovery(self), *([SharedWaits(self._waiters, store)] if store.shared else [])], clock, rng)
+        self._closed = False
+
+    def call(self, operation: str, workspace: str, arguments: Mapping[str, Any]) -> View:
+        """Do an operation of the contract (its id in snake case) in this thread. Raises what errors.py has for it."""
+        verb = OPERATIONS[operation](self, workspace, **arguments)
+        answer: Any = None
+        while True:
+            try:
+                wanted = verb.send(answer)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            if isinstance(wanted, Commit):
+                answer = self.submit(wanted.command)
+            elif isinstance(wanted, Read):
+                answer = wanted.read()
+            else:
+                answer = self._until(wanted)
+
+    async def acall(self, operation: str, workspace: str, arguments: Mapping[str, Any]) -> View:
+        """Do an operation of the contract in this task; the loop never waits for a disk or a network."""
+        verb: Verb = OPERATIONS[operation](self, workspace, **arguments)
+        answer: Any = None
+        while True:
+            try:
+                wanted = verb.send(answer)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            if isinstance(wanted, Commit):
+                answer = await self.asubmit(wanted.command)
+            elif isinstance(wanted, Read):
+                answer = wanted.read() if self.store.local else await asyncio.to_thread(wanted.read)
+            else:
+                answer = await self._auntil(wanted)
+
+    def submit(self, command: Command) -> Any:
+        """Commit a command in this thread and return its answer."""
+        return self._committer.submit(command)
+
+    async def asubmit(self, command: Command) -> Any:
+        """Commit a command for this task and return its answer."""
+        return await self._committer.asubmit(command)
+
+    def register(self, jobs: Iterable[JobDef[Any]]) -> None:
+        """Make definitions known. Raises ConfigError when a name has another definition here already."""
+        for job in jobs:
+            if self._jobs.setdefault(job.name, job) is not job:
+                raise ConfigError(f"two definitions of the job {job.name!r}: a name is defined once in a process")
+
+    def knows(self, job: str) -> bool:
+        """Is a definition of this job registered here."""
+        return job in self._jobs
+
+    def simulates(self, job: str) -> bool:
+        """Will the built-in handler run this job."""
+        return self._simulate and job not in self._jobs
+
+    def serving(self, workspace: str, jobs: Iterable[str] | None) -> None:
+        """A worker serves these jobs, or any, for the next lease."""
+        until = self.clock.monotonic() + self.lease
+        for job in (None,) if jobs is None else jobs:
+            self._served[workspace, job] = until
+
+    def waiting_for(self, execution: Execution) -> WaitingFor | None:
+        """Why the execution does not run: no worker serves its job, or nothing but its turn."""
+        if execution.status is not JobStatus.PENDING:
+            return None
+        until = max(self._served.get((execution.workspace, job), 0.0) for job in (execution.job, None))
+        return None if until > self.clock.monotonic() else WaitingFor.WORKER
+
+    def start(self) -> None:
+        """Begin to take back what lost workers hold."""
+        self._loops.start()
+
+    def ready(self) -> None:
+        """Raise Unavailable when the engine cannot take executions."""
+        if self._closed:
+            raise Unavailable("the engine is closed")
+        self.store.get("", ["ready"])
+
+    def release_waiters(self) -> None:
+        """Answer every long poll now, and from now on at once."""
+        self._waiters.release()
+
+    def close(self) -> None:
+        """Stop the loops, commit what is queued and close the store. Closing twice does no harm."""
+        if self._closed:
+            return
+        self._closed = True
+        self._loops.stop()
+        self._waiters.release()
+        self._committer.close()
+        self.store.close()
+
+    def _queue_of(self, job: str) -> str:
+        definition = self._jobs.get(job)
+        return definition.queue if definition else "default"
+
+    def _apply(self, commands: Sequence[Command]) -> list[Outcome]:
+        with self.store.begin() as transaction:
+            batch = Batch(transaction, self._rules, self.clock.now())
+            outcomes = batch.apply(commands)
+        self._tell(batch.effects)
+        return outcomes
+
+    def _tell(self, effects: Effects) -> None:
+        """What is committed stays committed, whatever a listener does."""
+        if effects.done:
+            self._waiters.wake(effects.done)
+        if effects.ready:
+            for listen in self.listeners.ready:
+                _guard(listen, effects.ready)
+        if effects.revoked:
+            for revoke in self.listeners.revoked:
+                _guard(revoke, effects.revoked)
+
+    def _until(self, wanted: Until) -> list[Execution]:
+        key, waiter = (wanted.workspace, wanted.id), ThreadWaiter()
+        self._waiters.add(key, waiter)
+        try:
+            found = self._read(wanted)
+            if found and not found[0].done:
+                waiter.wait(wanted.seconds)
+                found = self._read(wanted)
+            return found
+        finally:
+            self._waiters.discard(key, waiter)
+
+    async def _auntil(self, wanted: Until) -> list[Execution]:
+        key, waiter = (wanted.workspace, wanted.id), LoopWaiter()
+        self._waiters.add(key, waiter)
+        try:
+            found = await self._aread(wanted)
+            if found and not found[0].done:
+                await waiter.wait(wanted.seconds)
+                found = await self._aread(wanted)
+            return found
+        finally:
+            self._waiters.discard(key, waiter)
+
+    def _read(self, wanted: Until) -> list[Execution]:
+        return self.store.get(wanted.workspace, [wanted.id])
+
+    async def _aread(self, wanted: Until) -> list[Execution]:
+        return self._read(wanted) if self.store.local else await asyncio.to_thread(self._read, wanted)
+
+
+class SharedWaits(Loop):
+    """Another process may end what is awaited here: look once a second, at all of it together."""
+
+    def __init__(self, waiters: Waiters, store: JobStore) -> None:
+        self._waiters = waiters
+        self._store = store
+
+    def poll(self, now: float) -> float:
+        by_workspace: dict[str, list[str]] = {}
+        for workspace, id in self._waiters.keys():
+            by_workspace.setdefault(workspace, []).append(id)
+        for workspace, ids in by_workspace.items():
+            found = {execution.id: execution for execution in self._store.get(workspace, ids)}
+            self._waiters.wake([(workspace, id) for id in ids if id not in found or found[id].done])
+        return 1.0
+
+
+def _guard(listen: Callable[[Any], None], told: Any) -> None:
+    try:
+        listen(told)
+    except Exception:
+        log.exception("a listener of the engine failed")

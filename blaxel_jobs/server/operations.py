@@ -1,0 +1,107 @@
+"""The contract's operations as a table, and how each takes its arguments from a request."""
+
+import re
+from typing import Any, Final, Literal
+from urllib.parse import unquote, unquote_to_bytes
+
+import attrs
+
+from ..errors import InvalidRequest
+from .dialect import Headers
+
+Scope = Literal["read", "submit", "worker", "admin"]
+
+
+@attrs.frozen
+class Parameter:
+    """A query parameter or header: its name on the wire and as the engine's argument."""
+
+    name: str
+    argument: str
+    integer: bool = False
+    max_length: int | None = None
+    key: bytes = attrs.field(init=False)
+    """The name as a request's headers have it."""
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "key", self.name.lower().encode())
+
+
+@attrs.frozen
+class Operation:
+    """One operation of openapi.yaml. `id` is its operationId in snake case, by which the engine knows it."""
+
+    id: str
+    method: str
+    path: str
+    scope: Scope
+    query: tuple[Parameter, ...] = ()
+    headers: tuple[Parameter, ...] = ()
+    body: bool = False
+
+
+LIMIT: Final = Parameter("limit", "limit", integer=True)
+OFFSET: Final = Parameter("offset", "offset", integer=True)
+CURSOR: Final = Parameter("cursor", "cursor", max_length=512)
+PREFER: Final = Parameter("Prefer", "prefer", max_length=256)
+IDEMPOTENCY_KEY: Final = Parameter("Idempotency-Key", "idempotency_key")
+
+_EXECUTIONS: Final = "/v0/jobs/{job}/executions"
+_EXECUTION: Final = "/v0/jobs/{job}/executions/{execution_id}"
+
+OPERATIONS: Final = (
+    Operation("get_job_execution_status", "GET", f"{_EXECUTION}/status", "read", headers=(PREFER,)),
+    Operation("create_job_execution", "POST", _EXECUTIONS, "submit", headers=(IDEMPOTENCY_KEY,), body=True),
+    Operation("get_job_execution", "GET", _EXECUTION, "read", headers=(PREFER,)),
+    Operation("list_job_executions", "GET", _EXECUTIONS, "read", query=(LIMIT, CURSOR, OFFSET)),
+    Operation("cancel_job_execution", "DELETE", _EXECUTION, "submit"),
+    Operation("list_job_execution_tasks", "GET", f"{_EXECUTION}/tasks", "read", query=(LIMIT, CURSOR)),
+    Operation("list_job_execution_events", "GET", f"{_EXECUTION}/events", "read", query=(LIMIT, CURSOR)),
+)
+"""The most called first: routes are tried in this order."""
+
+_DIGITS: Final = re.compile(r"[0-9]{1,18}")
+
+
+def read_arguments(operation: Operation, path: dict[str, str], query: bytes, headers: Headers) -> dict[str, Any]:
+    """The engine's arguments but for the body. Raises InvalidRequest for what the contract does not have."""
+    arguments: dict[str, Any] = {name: unquote(value) if "%" in value else value for name, value in path.items()}
+    for parameter in operation.headers:
+        value = headers.get(parameter.key)
+        if value is not None:
+            arguments[parameter.argument] = _read(parameter, value.decode("latin-1"))
+    if query:
+        _read_query(operation, query, arguments)
+    return arguments
+
+
+def _read_query(operation: Operation, query: bytes, arguments: dict[str, Any]) -> None:
+    known = {parameter.name: parameter for parameter in operation.query}
+    for pair in query.split(b"&"):
+        if not pair:
+            continue
+        raw_name, _, raw_value = pair.partition(b"=")
+        name, value = _decode(raw_name, "query"), _decode(raw_value, raw_name.decode("latin-1"))
+        parameter = known.get(name)
+        if parameter is None:
+            raise InvalidRequest(f"the contract knows no query parameter {name} here", path=name)
+        if parameter.argument in arguments:
+            raise InvalidRequest(f"the query parameter {name} is given twice", path=name)
+        arguments[parameter.argument] = _read(parameter, value)
+
+
+def _read(parameter: Parameter, text: str) -> str | int:
+    if parameter.integer:
+        if not _DIGITS.fullmatch(text):
+            raise InvalidRequest(f"{parameter.name} is a whole number in the digits 0 to 9, not {text[:40]!r}", path=parameter.name)
+        return int(text)
+    if parameter.max_length is not None and len(text) > parameter.max_length:
+        raise InvalidRequest(f"{parameter.name} has at most {parameter.max_length} characters", path=parameter.name)
+    return text
+
+
+def _decode(raw: bytes, path: str) -> str:
+    try:
+        return unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest("the query is not UTF-8", path=path) from None

@@ -1,0 +1,329 @@
+"""The store in memory: dicts of immutable records, changed in place under one lock, undone when a transaction raises.
+
+Order never comes from a hash: the same calls give the same answers. What is ready and what is leased stands in heaps with lazy
+deletion: an entry counts only while the record says the same, so nothing is ever searched for and removed.
+"""
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
+from heapq import heapify, heappop, heappush
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Final
+
+from msgspec.structs import replace
+
+from ..core.records import Event, Execution, LeaseRef, Task
+from ..core.states import created
+from ..words import JobStatus, WaitingFor
+from .base import Position, Transaction
+
+PENDING: Final = JobStatus.PENDING
+RUNNING: Final = JobStatus.RUNNING
+
+_SLACK: Final = 1024
+"""How many entries of ended leases are left in the heap before it is rebuilt, beyond as many as there are leases."""
+
+_Ready = list[tuple[int, int]]
+"""A heap of (priority, seq of a task)."""
+
+
+class MemoryJobStore:
+    """Keeps executions for as long as it lives. A read waits for the transaction that another thread has open."""
+
+    shared = False
+    local = True
+
+    def __init__(self) -> None:
+        self.lock_path: Path | None = None
+        self._lock = RLock()
+        self._writing = False
+        self._last_execution = 0
+        self._last_task = 0
+        self._executions: dict[int, Execution] = {}
+        self._tasks: dict[int, Task] = {}
+        self._by_id: dict[tuple[str, str], int] = {}
+        self._by_key: dict[tuple[str, str, str], int] = {}
+        self._tasks_of: dict[int, range] = {}
+        self._events: dict[int, list[Event]] = {}
+        self._created: dict[tuple[str, str | None], list[int]] = {}
+        """Executions of (workspace, job), and of (workspace, None) for all jobs, the oldest first."""
+        self._ready: dict[str, dict[str, _Ready]] = {}
+        self._leased: dict[int, None] = {}
+        """Tasks that are running, in the order of their claims."""
+        self._expiries: list[tuple[float, int]] = []
+
+    def begin(self) -> AbstractContextManager[Transaction]:
+        return _Transaction(self)
+
+    def get(self, workspace: str, ids: Collection[str]) -> list[Execution]:
+        with self._lock:
+            return self._find(workspace, ids)
+
+    def page(self, workspace: str, job: str | None, position: Position, limit: int) -> list[Execution]:
+        with self._lock:
+            seqs = self._created.get((workspace, job), [])
+            end = len(seqs) if position.after is None else bisect_left(seqs, position.after)
+            end -= position.offset
+            return [self._executions[seq] for seq in reversed(seqs[max(0, end - limit) : max(0, end)])]
+
+    def tasks(self, workspace: str, execution: int, after: int, limit: int) -> list[Task]:
+        with self._lock:
+            if not self._is_in(workspace, execution):
+                return []
+            start = max(0, after + 1)
+            return [self._tasks[seq] for seq in self._tasks_of[execution][start : start + limit]]
+
+    def events(self, workspace: str, execution: int, after: int, limit: int) -> list[Event]:
+        with self._lock:
+            if not self._is_in(workspace, execution):
+                return []
+            start = max(0, after)
+            return self._events[execution][start : start + limit]
+
+    def next_expiry(self) -> float | None:
+        with self._lock:
+            expiries = self._expiries
+            while expiries and not self._is_lease(expiries[0]):
+                heappop(expiries)
+            return expiries[0][0] if expiries else None
+
+    def workers(self) -> set[str]:
+        with self._lock:
+            return {worker for seq in self._leased if (worker := self._tasks[seq].worker) is not None}
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _find(self, workspace: str, ids: Collection[str]) -> list[Execution]:
+        by_id = self._by_id
+        seqs = {seq for name in ids if (seq := by_id.get((workspace, name))) is not None}
+        return [self._executions[seq] for seq in sorted(seqs)]
+
+    def _is_in(self, workspace: str, execution: int) -> bool:
+        found = self._executions.get(execution)
+        return found is not None and found.workspace == workspace
+
+    def _is_lease(self, entry: tuple[float, int]) -> bool:
+        return entry[1] in self._leased and self._tasks[entry[1]].lease_until == entry[0]
+
+    def _put(self, task: Task, before: Task | None) -> None:
+        """Keep a task, and what it is found by."""
+        seq = task.seq
+        self._tasks[seq] = task
+        if task.status is RUNNING:
+            self._leased[seq] = None
+            if task.lease_until is not None and (before is None or before.lease_until != task.lease_until):
+                self._push_expiry(task.lease_until, seq)
+            return
+        if before is not None and before.status is RUNNING:
+            self._leased.pop(seq, None)
+        if _is_ready(task):
+            jobs = self._ready.setdefault(task.workspace, {})
+            heappush(jobs.setdefault(task.job, []), (task.priority, seq))
+
+    def _push_expiry(self, until: float, seq: int) -> None:
+        expiries = self._expiries
+        heappush(expiries, (until, seq))
+        if len(expiries) > 2 * len(self._leased) + _SLACK:
+            expiries[:] = [entry for entry in expiries if self._is_lease(entry)]
+            heapify(expiries)
+
+
+class _Transaction:
+    """The one open transaction. It keeps what was there before each change, to undo it."""
+
+    def __init__(self, store: MemoryJobStore) -> None:
+        self._store = store
+        self._added: list[Execution] = []
+        self._executions_before: list[Execution] = []
+        self._tasks_before: list[Task] = []
+        self._told: list[int] = []
+        self._offered: list[Task] = []
+
+    def __enter__(self) -> Transaction:
+        self._store._lock.acquire()
+        if self._store._writing:
+            self._store._lock.release()
+            raise RuntimeError("this thread has a transaction open already")
+        self._store._writing = True
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is not None:
+                self._roll_back()
+            self._take_back_offered()
+        finally:
+            self._store._writing = False
+            self._store._lock.release()
+
+    def find(self, workspace: str, ids: Collection[str]) -> list[Execution]:
+        return self._store._find(workspace, ids)
+
+    def open_tasks(self, execution: int) -> list[Task]:
+        tasks = self._store._tasks
+        return [task for seq in self._store._tasks_of.get(execution, ()) if not (task := tasks[seq]).done]
+
+    def insert(self, news: Sequence[tuple[Execution, Sequence[Task]]]) -> list[Execution | None]:
+        answers: list[Execution | None] = []
+        for execution, tasks in news:
+            taken = self._taken(execution)
+            if taken is None:
+                self._add(execution, tasks)
+            answers.append(taken)
+        return answers
+
+    def claimable(self, workspace: str, jobs: Collection[str] | None, limit: int) -> list[tuple[Task, Execution]]:
+        self._take_back_offered()
+        ready = self._store._ready.get(workspace, {})
+        wanted = list(ready) if jobs is None else [job for job in dict.fromkeys(jobs) if job in ready]
+        offered = self._offered = self._first(ready, wanted, limit)
+        executions = self._store._executions
+        return [(task, executions[task.execution]) for task in offered]
+
+    def held(self, refs: Collection[LeaseRef]) -> list[tuple[Task, Execution]]:
+        store = self._store
+        tasks = [store._tasks[ref.task] for ref in sorted(set(refs), key=_task_of) if self._holds(ref)]
+        return [(task, store._executions[task.execution]) for task in tasks]
+
+    def expired(self, now: float, workers: Collection[str], limit: int) -> list[tuple[Task, Execution]]:
+        store = self._store
+        first = store.next_expiry()
+        if not workers and (first is None or first > now):
+            return []
+        found = [
+            (task.lease_until or 0.0, seq, task)
+            for seq in store._leased
+            if ((task := store._tasks[seq]).lease_until is not None and task.lease_until <= now) or task.worker in workers
+        ]
+        found.sort()
+        return [(task, store._executions[task.execution]) for _, _, task in found[:limit]]
+
+    def extend(self, refs: Collection[LeaseRef], until: float) -> set[LeaseRef]:
+        holding = {ref for ref in refs if self._holds(ref)}
+        for ref in sorted(holding, key=_task_of):
+            self._save_task(replace(self._store._tasks[ref.task], lease_until=until))
+        return holding
+
+    def save(self, executions: Iterable[Execution], tasks: Iterable[Task], events: Iterable[Event]) -> None:
+        store = self._store
+        for execution in executions:
+            self._executions_before.append(store._executions[execution.seq])
+            store._executions[execution.seq] = execution
+        for task in tasks:
+            self._save_task(task)
+        for event in events:
+            store._events[event.execution].append(event)
+            self._told.append(event.execution)
+
+    def _save_task(self, task: Task) -> None:
+        before = self._store._tasks[task.seq]
+        self._tasks_before.append(before)
+        self._store._put(task, before)
+
+    def _holds(self, ref: LeaseRef) -> bool:
+        task = self._store._tasks.get(ref.task)
+        return task is not None and task.token == ref.token and task.status is RUNNING
+
+    def _taken(self, new: Execution) -> Execution | None:
+        store = self._store
+        seq = store._by_id.get((new.workspace, new.id))
+        if seq is None and new.idempotency_key is not None:
+            seq = store._by_key.get((new.workspace, new.job, new.idempotency_key))
+        return None if seq is None else store._executions[seq]
+
+    def _add(self, new: Execution, tasks: Sequence[Task]) -> None:
+        store = self._store
+        seq = store._last_execution = store._last_execution + 1
+        first = store._last_task + 1
+        store._last_task += len(tasks)
+        execution = replace(new, seq=seq)
+        self._added.append(execution)
+        store._executions[seq] = execution
+        store._by_id[new.workspace, new.id] = seq
+        if new.idempotency_key is not None:
+            store._by_key[new.workspace, new.job, new.idempotency_key] = seq
+        for job in (new.job, None):
+            store._created.setdefault((new.workspace, job), []).append(seq)
+        store._events[seq] = [created(execution)]
+        store._tasks_of[seq] = range(first, first + len(tasks))
+        for number, task in enumerate(tasks, first):
+            store._put(replace(task, seq=number, execution=seq), None)
+
+    def _first(self, ready: dict[str, _Ready], jobs: list[str], limit: int) -> list[Task]:
+        """Take the first tasks of these jobs out of their heaps."""
+        heads: list[tuple[int, int, str]] = []
+        for job in jobs:
+            self._push_head(heads, ready, job)
+        tasks = self._store._tasks
+        taken: list[Task] = []
+        while heads and len(taken) < limit:
+            priority, seq, job = heappop(heads)
+            heap = ready[job]
+            # The same task stands twice in its heap after a claim that was undone; then the two are neighbours.
+            while heap and heap[0] == (priority, seq):
+                heappop(heap)
+            taken.append(tasks[seq])
+            self._push_head(heads, ready, job)
+        return taken
+
+    def _push_head(self, heads: list[tuple[int, int, str]], ready: dict[str, _Ready], job: str) -> None:
+        heap = ready[job]
+        tasks = self._store._tasks
+        while heap:
+            priority, seq = heap[0]
+            task = tasks.get(seq)
+            if task is not None and _is_ready(task) and task.priority == priority:
+                heappush(heads, (priority, seq, job))
+                return
+            heappop(heap)
+        del ready[job]
+
+    def _take_back_offered(self) -> None:
+        """What was offered by `claimable` and not claimed goes back to its heap."""
+        if not self._offered:
+            return
+        tasks = self._store._tasks
+        for offered in self._offered:
+            task = tasks.get(offered.seq)
+            if task is not None and _is_ready(task):
+                jobs = self._store._ready.setdefault(task.workspace, {})
+                heappush(jobs.setdefault(task.job, []), (task.priority, task.seq))
+        self._offered = []
+
+    def _roll_back(self) -> None:
+        # Numbers are not taken back: a heap may still have entries of tasks that are gone, and they must not come to mean others.
+        store = self._store
+        for seq in reversed(self._told):
+            store._events[seq].pop()
+        for task in reversed(self._tasks_before):
+            store._put(task, store._tasks[task.seq])
+        for execution in reversed(self._executions_before):
+            store._executions[execution.seq] = execution
+        for execution in reversed(self._added):
+            self._forget(execution)
+
+    def _forget(self, execution: Execution) -> None:
+        store = self._store
+        seq = execution.seq
+        for number in store._tasks_of.pop(seq):
+            del store._tasks[number]
+            store._leased.pop(number, None)
+        del store._events[seq]
+        for job in (execution.job, None):
+            store._created[execution.workspace, job].pop()
+        if execution.idempotency_key is not None:
+            del store._by_key[execution.workspace, execution.job, execution.idempotency_key]
+        del store._by_id[execution.workspace, execution.id]
+        del store._executions[seq]
+
+
+def _is_ready(task: Task) -> bool:
+    return task.status is PENDING and (task.waiting_for is None or task.waiting_for is WaitingFor.WORKER)
+
+
+def _task_of(ref: LeaseRef) -> int:
+    return ref.task

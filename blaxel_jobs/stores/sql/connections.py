@@ -1,0 +1,114 @@
+"""Connections to a SQLite file: how they are set up, how they wait for another process, and what their errors mean."""
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from ...errors import JobsError, StoreBusy, StoreError, Unavailable
+
+T = TypeVar("T")
+
+OLDEST: Final = (3, 35, 0)
+_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_FIRST_PAUSE: Final = 0.001
+_LONGEST_PAUSE: Final = 0.005
+
+_CHECKPOINT_PAGES: Final = 4000
+"""16 MB of log before it is copied into the database; the default of 1000 costs two more syncs for every 250 creates."""
+_WRITER_CACHE_KIB: Final = 65_536
+_READER_CACHE_KIB: Final = 8_192
+
+
+def check_version(version: tuple[int, int, int] = sqlite3.sqlite_version_info[:3]) -> None:
+    """Raises StoreError when this SQLite is too old."""
+    if version < OLDEST:
+        ours, needed = (".".join(map(str, v)) for v in (version, OLDEST))
+        raise StoreError(f"this Python has SQLite {ours}: blaxel-jobs needs {needed} or newer")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that never waits by itself and commits only what is told to. Raises StoreError when it cannot be opened."""
+    try:
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
+    except sqlite3.Error as error:
+        reason = str(error) if path.parent.is_dir() else f"there is no directory {path.parent}"
+        raise StoreError(f"cannot open {path}: {reason}") from error
+    return connection
+
+
+def open_writer(path: Path, patience: float) -> sqlite3.Connection:
+    """A connection whose commits are on the disk when they return. Raises StoreError, StoreBusy, Unavailable."""
+    connection = connect(path)
+    try:
+        mode = patiently(lambda: connection.execute("pragma journal_mode = wal").fetchone()[0], path, patience)
+        connection.execute("pragma synchronous = full")
+        connection.execute(f"pragma wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        connection.execute(f"pragma cache_size = -{_WRITER_CACHE_KIB}")
+    except BaseException:
+        connection.close()
+        raise
+    if mode != "wal":
+        connection.close()
+        raise StoreError(f"{path} cannot have a write-ahead log (its journal stays {mode}): keep it on a local disk")
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write."""
+    connection = connect(path)
+    connection.execute("pragma query_only = on")
+    connection.execute(f"pragma cache_size = -{_READER_CACHE_KIB}")
+    return connection
+
+
+def patiently(action: Callable[[], T], path: Path, patience: float) -> T:
+    """Do it, again while another process is in the way, for at most `patience` seconds.
+
+    SQLite's own waiting backs off to 100 ms and lets a busy process starve the others; short random pauses do not.
+    Raises StoreBusy after that, StoreError or Unavailable for what waiting does not mend.
+    """
+    pause = _FIRST_PAUSE
+    deadline = 0.0
+    while True:
+        try:
+            return action()
+        except sqlite3.Error as error:
+            if primary_code(error) not in _BUSY:
+                raise meaning(error, path) from error
+            now = time.monotonic()
+            deadline = deadline or now + patience
+            if now >= deadline:
+                raise StoreBusy(f"another process has held {path} for {patience:g} s") from error
+        time.sleep(random.random() * pause)
+        pause = min(pause * 1.1, _LONGEST_PAUSE)
+
+
+def primary_code(error: sqlite3.Error) -> int | None:
+    """SQLite's result code, without what extends it."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def meaning(error: sqlite3.Error, path: Path) -> JobsError | sqlite3.Error:
+    """The error to raise for one of SQLite's. One that is a mistake of ours stays what it is."""
+    match primary_code(error):
+        case sqlite3.SQLITE_NOTADB:
+            return StoreError(f"{path} is not a SQLite database")
+        case sqlite3.SQLITE_FULL:
+            return Unavailable(f"the disk of {path} is full: nothing was written", retry_after=5)
+        case (
+            sqlite3.SQLITE_IOERR
+            | sqlite3.SQLITE_CANTOPEN
+            | sqlite3.SQLITE_CORRUPT
+            | sqlite3.SQLITE_READONLY
+            | sqlite3.SQLITE_PROTOCOL
+            | sqlite3.SQLITE_NOMEM
+            | sqlite3.SQLITE_PERM
+            | sqlite3.SQLITE_BUSY
+            | sqlite3.SQLITE_LOCKED
+        ):
+            return Unavailable(f"{path} cannot be used now: {error}", retry_after=1)
+    return error

@@ -1,0 +1,284 @@
+"""The store in a SQLite file: one writer, readers beside it, every commit on the disk before it is acknowledged."""
+
+import sqlite3
+import threading
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import msgspec
+
+from ...core.records import Event, Execution, LeaseRef, Task
+from ...core.states import created
+from ...errors import StoreError, Unavailable
+from ..base import Position, Transaction
+from . import rows
+from .connections import check_version, meaning, open_reader, open_writer, patiently
+from .migrations import upgrade
+from .statements import MAX_JOBS, Statements
+
+PATIENCE: Final = 30.0
+_IDLE_READERS: Final = 8
+_MAX_INTEGER: Final = 2**63 - 1
+
+_json: Final = msgspec.json.Encoder().encode
+
+
+class SQLiteStore:
+    """Keeps executions in the file at `path`, which is made if it is not there. `busy_timeout` is how many seconds another process
+    may hold the file before StoreBusy.
+
+    Raises StoreError when the file cannot be used, StoreTooNew when a newer release made it, ConfigError for a bad `table_prefix`.
+    While the disk is full or fails, every verb raises Unavailable and nothing is acknowledged; each later call tries again.
+    """
+
+    shared = True
+    local = True
+
+    def __init__(self, path: str | Path, table_prefix: str = "", *, busy_timeout: float = PATIENCE) -> None:
+        check_version()
+        self.path = Path(path).absolute()
+        self.lock_path: Path | None = self.path.with_name(f"{self.path.name}-workers")
+        self._patience = busy_timeout
+        self._turn = threading.Lock()
+        self._readers: list[sqlite3.Connection] = []
+        self._closed = False
+        self._writer: sqlite3.Connection | None = None
+        upgrade(self.path, table_prefix, busy_timeout)
+        self._sql = Statements(table_prefix)
+        self._writer = open_writer(self.path, busy_timeout)
+
+    def begin(self) -> AbstractContextManager[Transaction]:
+        return _Transaction(self)
+
+    def get(self, workspace: str, ids: Collection[str]) -> list[Execution]:
+        return [rows.execution_of(row) for row in self._read(*_find(self._sql, workspace, ids))]
+
+    def page(self, workspace: str, job: str | None, position: Position, limit: int) -> list[Execution]:
+        before = _MAX_INTEGER if position.after is None else min(position.after, _MAX_INTEGER)
+        sql, where = (self._sql.page_of_all, (workspace,)) if job is None else (self._sql.page_of_job, (workspace, job))
+        return [rows.execution_of(row) for row in self._read(sql, (*where, before, limit, position.offset))]
+
+    def tasks(self, workspace: str, execution: int, after: int, limit: int) -> list[Task]:
+        found = self._read(self._sql.tasks, (execution, min(after, _MAX_INTEGER), workspace, limit))
+        return [rows.task_of(row) for row in found]
+
+    def events(self, workspace: str, execution: int, after: int, limit: int) -> list[Event]:
+        found = self._read(self._sql.events, (execution, workspace, min(after, _MAX_INTEGER), limit))
+        return [rows.event_of(row) for row in found]
+
+    def next_expiry(self) -> float | None:
+        until: float | None = self._read(self._sql.next_expiry)[0][0]
+        return until
+
+    def workers(self) -> set[str]:
+        return {worker for (worker,) in self._read(self._sql.workers)}
+
+    def close(self) -> None:
+        with self._turn:
+            self._closed = True
+            self._drop_writer()
+            while self._readers:
+                self._readers.pop().close()
+
+    def _read(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows, as last committed. A connection serves one thread at a time; one that failed is not used again."""
+        self._check_open()
+        try:
+            reader = self._readers.pop()
+        except IndexError:
+            reader = open_reader(self.path)
+        try:
+            found = patiently(lambda: reader.execute(sql, values).fetchall(), self.path, self._patience)
+        except BaseException:
+            reader.close()
+            raise
+        if self._closed or len(self._readers) >= _IDLE_READERS:
+            reader.close()
+        else:
+            self._readers.append(reader)
+        return found
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("the store is closed")
+
+    def _start(self) -> sqlite3.Connection:
+        """Wait for this process's and for every other process's turn to write."""
+        self._turn.acquire()
+        try:
+            self._check_open()
+            writer = self._writer
+            if writer is None:
+                writer = self._writer = open_writer(self.path, self._patience)
+            try:
+                writer.execute("begin immediate")
+            except sqlite3.Error:
+                patiently(lambda: writer.execute("begin immediate"), self.path, self._patience)
+        except BaseException:
+            self._turn.release()
+            raise
+        return writer
+
+    def _finish(self, writer: sqlite3.Connection, keep: bool) -> None:
+        """Commit, or roll back. Whatever goes wrong, the next transaction gets a connection that works."""
+        try:
+            if keep:
+                patiently(lambda: writer.execute("commit"), self.path, self._patience)
+            elif writer.in_transaction:
+                writer.execute("rollback")
+        except BaseException:
+            self._drop_writer()
+            raise
+        finally:
+            self._turn.release()
+
+    def _drop_writer(self) -> None:
+        """Closing it rolls back what it has open."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+
+class _Transaction:
+    """The open write transaction of this process."""
+
+    def __init__(self, store: SQLiteStore) -> None:
+        self._store = store
+        self._sql = store._sql
+        self._failed: Exception | None = None
+
+    def __enter__(self) -> Transaction:
+        self._connection = self._store._start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._store._finish(self._connection, keep=kind is None and self._failed is None)
+        if kind is None and self._failed is not None:
+            raise self._failed
+
+    def find(self, workspace: str, ids: Collection[str]) -> list[Execution]:
+        return [rows.execution_of(row) for row in self._rows(*_find(self._sql, workspace, ids))]
+
+    def open_tasks(self, execution: int) -> list[Task]:
+        return [rows.task_of(row) for row in self._rows(self._sql.open_tasks, (execution,))]
+
+    def insert(self, news: Sequence[tuple[Execution, Sequence[Task]]]) -> list[Execution | None]:
+        (last_execution, last_task), *_ = self._rows(self._sql.last_numbers)
+        last_execution, last_task = last_execution or 0, last_task or 0
+        numbered = list(enumerate(news, last_execution + 1))
+        added = self._write(
+            self._sql.insert_execution,
+            [(*rows.execution_fixed(execution, seq), *rows.execution_changing(execution)) for seq, (execution, _) in numbered],
+        )
+        answers: list[Execution | None] = [None] * len(news)
+        if added < len(news):
+            seqs = {seq for (seq,) in self._rows(self._sql.added, (last_execution,))}
+            refused = [execution for seq, (execution, _) in numbered if seq not in seqs]
+            having = iter(self._having(refused))
+            answers = [None if seq in seqs else next(having) for seq, _ in numbered]
+            numbered = [(seq, new) for seq, new in numbered if seq in seqs]
+        self._write(self._sql.insert_event, [_created_row(execution, seq) for seq, (execution, _) in numbered])
+        new_tasks = [(task, seq) for seq, (_, tasks) in numbered for task in tasks]
+        self._write(
+            self._sql.insert_task,
+            [
+                (*rows.task_fixed(task, number, seq), *rows.task_changing(task))
+                for number, (task, seq) in enumerate(new_tasks, last_task + 1)
+            ],
+        )
+        return answers
+
+    def claimable(self, workspace: str, jobs: Collection[str] | None, limit: int) -> list[tuple[Task, Execution]]:
+        if jobs is None:
+            jobs = [job for (job,) in self._rows(self._sql.ready_jobs, (workspace,))]
+        if len(jobs) == 1:
+            found = self._rows(self._sql.claimable, (workspace, *jobs, limit))
+        else:
+            first = self._first(workspace, list(dict.fromkeys(jobs)), limit)
+            found = self._rows(self._sql.ready_tasks, (_json([seq for _, seq in first]),)) if first else []
+        return [rows.pair_of(row) for row in found]
+
+    def held(self, refs: Collection[LeaseRef]) -> list[tuple[Task, Execution]]:
+        tokens = {(ref.task, ref.token) for ref in refs}
+        seqs = sorted({ref.task for ref in refs})
+        found = [rows.pair_of(row) for row in self._rows(self._sql.leased_tasks, (_json(seqs),))]
+        return [pair for pair in found if (pair[0].seq, pair[0].token) in tokens]
+
+    def expired(self, now: float, workers: Collection[str], limit: int) -> list[tuple[Task, Execution]]:
+        if workers:
+            found = self._rows(self._sql.expired_or_held_by, (now, _json(sorted(workers)), limit))
+        else:
+            found = self._rows(self._sql.expired, (now, limit))
+        return [rows.pair_of(row) for row in found]
+
+    def extend(self, refs: Collection[LeaseRef], until: float) -> set[LeaseRef]:
+        tokens = dict(self._rows(self._sql.lease_tokens, (_json(sorted({ref.task for ref in refs})),)))
+        holding = {ref for ref in refs if tokens.get(ref.task) == ref.token}
+        if holding:
+            self._rows(self._sql.extend, (until, _json(sorted(ref.task for ref in holding))))
+        return holding
+
+    def save(self, executions: Iterable[Execution], tasks: Iterable[Task], events: Iterable[Event]) -> None:
+        changed = [(*rows.execution_changing(execution), execution.seq) for execution in executions]
+        self._write(self._sql.save_execution, changed)
+        self._write(self._sql.save_task, [(*rows.task_changing(task), task.seq) for task in tasks])
+        self._write(self._sql.insert_event, [rows.event_row(event) for event in events])
+
+    def _having(self, refused: list[Execution]) -> list[Execution]:
+        """Who has the id, or else the key, of each of these."""
+        by_id = _json([(new.workspace, new.id) for new in refused])
+        by_key = _json([(new.workspace, new.job, new.idempotency_key) for new in refused if new.idempotency_key is not None])
+        with_id = {(found.workspace, found.id): found for found in self._executions(self._sql.having_id, by_id)}
+        with_key = {
+            (found.workspace, found.job, found.idempotency_key): found for found in self._executions(self._sql.having_key, by_key)
+        }
+        return [with_id.get((new.workspace, new.id)) or with_key[new.workspace, new.job, new.idempotency_key] for new in refused]
+
+    def _executions(self, sql: str, names: bytes) -> list[Execution]:
+        return [rows.execution_of(row) for row in self._rows(sql, (names,))]
+
+    def _first(self, workspace: str, jobs: list[str], limit: int) -> list[tuple[int, int]]:
+        """(priority, seq) of the first ready tasks of these jobs together."""
+        found: list[tuple[int, int]] = []
+        for start in range(0, len(jobs), MAX_JOBS):
+            some = jobs[start : start + MAX_JOBS]
+            found += self._rows(self._sql.first_of(len(some)), [value for job in some for value in (workspace, job, limit)])
+        found.sort()
+        return found[:limit]
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        self._check()
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._fail(error) from error
+
+    def _write(self, sql: str, values: list[tuple[Any, ...]]) -> int:
+        """Run it for each row of values. Returns how many rows were written."""
+        self._check()
+        try:
+            return self._connection.executemany(sql, values).rowcount if values else 0
+        except sqlite3.Error as error:
+            raise self._fail(error) from error
+
+    def _check(self) -> None:
+        """After an error SQLite may have rolled back by itself; what came then would be committed statement by statement."""
+        if self._failed is not None:
+            raise Unavailable("this transaction has failed") from self._failed
+
+    def _fail(self, error: sqlite3.Error) -> Exception:
+        self._failed = meaning(error, self._store.path)
+        return self._failed
+
+
+def _find(sql: Statements, workspace: str, ids: Collection[str]) -> tuple[str, tuple[Any, ...]]:
+    if len(ids) == 1:
+        return sql.find, (workspace, *ids)
+    return sql.find_many, (workspace, _json(list(dict.fromkeys(ids))))
+
+
+def _created_row(execution: Execution, seq: int) -> tuple[Any, ...]:
+    return rows.event_row(created(msgspec.structs.replace(execution, seq=seq)))

@@ -1,0 +1,7 @@
+"""The worker: runs handlers under leases. Knows neither engine nor server; its tasks come through the `Leases` port."""
+
+from .context import TaskContext
+from .leases import Leases
+from .worker import Worker
+
+__all__ = ["Leases", "TaskContext", "Worker"]

@@ -1,0 +1,138 @@
+"""One task, from its lease to its report: decode, call the handler, encode, tell."""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any, Final
+
+from ..core.records import Failure, Json, Leased
+from .. import plain
+from ..define import JobDef
+from ..errors import LeaseLost, NotSerializable
+from ..words import FailureKind
+from . import codec, simulate
+from .codec import decode, encode_result
+from .context import TaskContext
+from .leases import Leases
+from .simulate import SimulatedInputError
+from .threads import Threads
+
+log = logging.getLogger("blaxel_jobs.worker")
+
+_OURS: Final = {__file__, simulate.__file__, plain.__file__, codec.__file__}
+MAX_TRACE: Final = 8 * 1024
+MAX_MESSAGE: Final = 4 * 1024
+
+Ended = Callable[[], None]
+
+
+class Run:
+    """One task that a worker runs. `ended` is called when the handler is done with its slot, before the report is acknowledged."""
+
+    def __init__(self, leased: Leased, job: JobDef[Any], ended: Ended) -> None:
+        self.leased = leased
+        self.context = TaskContext(
+            leased.execution_id, leased.task_id, leased.job, leased.attempt, decode(leased.input), leased.index, leased.metadata, leased.env
+        )
+        self._job = job
+        self._ended = ended
+        self._abandoned = False
+        self._future: asyncio.Future[Any] | None = None
+
+    async def run(self, leases: Leases, threads: Threads) -> None:
+        """Run the handler and report. Never raises, but for a cancellation of its own task."""
+        lease = self.leased.lease
+        outcome = await self._outcome(threads)
+        self._ended()
+        if outcome is None or self._abandoned:
+            return
+        try:
+            if isinstance(outcome, Failure):
+                await leases.fail(lease, outcome)
+            else:
+                await leases.complete(lease, outcome)
+        except LeaseLost:
+            log.warning("lease lost, result refused: execution %s task %s", self.leased.execution_id, self.leased.task_id)
+        except Exception:
+            log.exception("report failed, the lease will run out: execution %s task %s", self.leased.execution_id, self.leased.task_id)
+
+    def abandon(self) -> None:
+        """The lease is gone or given back: stop the handler where it can be stopped, and report nothing. In the worker's loop."""
+        self._abandoned = True
+        self.context.cancelled = True
+        if self._future is not None:
+            self._future.cancel()
+
+    async def _outcome(self, threads: Threads) -> Json | Failure | None:
+        """What to report; None for a handler that was stopped."""
+        try:
+            return encode_result(await self._call(threads))
+        except asyncio.CancelledError:
+            if self._abandoned:
+                return None
+            return failure_of(asyncio.CancelledError("the handler was cancelled by itself"))
+        except Exception as error:
+            return failure_of(error)
+
+    async def _call(self, threads: Threads) -> Any:
+        handler = self._job.run
+        arguments = (self.context, self.context.payload)[: self._job.takes]
+        if self._job.is_async:
+            self._future = asyncio.ensure_future(handler(*arguments))
+        else:
+            self._future = asyncio.get_running_loop().create_future()
+            threads.submit(_in_thread(handler, arguments, self._future))
+        return await self._future
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Why a handler failed, as it is stored."""
+    if isinstance(error, NotSerializable):
+        kind = FailureKind.NOT_SERIALIZABLE
+    elif isinstance(error, SimulatedInputError):
+        kind = FailureKind.INVALID_INPUT
+    else:
+        kind = FailureKind.ERROR
+    return Failure(kind, type(error).__qualname__, _text(str(error))[:MAX_MESSAGE], _trace(error))
+
+
+def _trace(error: BaseException) -> str | None:
+    """The traceback from the handler on; None when the handler itself is not in it."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename in _OURS:
+        frame = frame.tb_next
+    if frame is None:
+        return None
+    return _text("".join(traceback.format_exception(type(error), error, frame)))[-MAX_TRACE:]
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _in_thread(handler: Callable[..., Any], arguments: tuple[Any, ...], future: asyncio.Future[Any]) -> Callable[[], None]:
+    """The call that a thread makes; its outcome goes back to the loop."""
+    loop = future.get_loop()
+
+    def call() -> None:
+        value, error = None, None
+        try:
+            value = handler(*arguments)
+        except BaseException as raised:  # also SystemExit: a handler does not end a thread of the worker
+            error = raised if isinstance(raised, Exception) else RuntimeError(f"the handler raised {type(raised).__name__}")
+        try:
+            loop.call_soon_threadsafe(_set, future, value, error)
+        except RuntimeError:
+            log.warning("a handler ended after its worker did")
+
+    return call
+
+
+def _set(future: asyncio.Future[Any], value: Any, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(value)

@@ -1,0 +1,216 @@
+"""The worker: claims tasks into its slots, runs their handlers, keeps their leases alive."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+from ..core.records import Leased, LeaseRef
+from ..define import JobDef
+from ..errors import ConfigError, LeaseLost
+from .leases import Leases
+from .run import Run
+from .simulate import Sleeper, simulated_job
+from .threads import Threads
+
+log = logging.getLogger("blaxel_jobs.worker")
+
+DEFAULT_SLOTS: Final = 8
+POLL: Final = 1.0
+"""Seconds that a claim waits: what another process makes claimable is seen this late at the most."""
+AFTER_ERROR: Final = 1.0
+DEFAULT_GRACE: Final = 10.0
+
+
+class Worker:
+    """Runs the handlers of `jobs`, `slots` tasks at once.
+
+    Async handlers run in the worker's event loop, sync ones in threads. The loop is one of its own in a thread (`start`, `stop`), or the
+    caller's (`astart`, `astop`). simulate: tasks of jobs without a handler go to the built-in one.
+    """
+
+    def __init__(
+        self,
+        leases: Leases,
+        jobs: Iterable[JobDef[Any]] = (),
+        *,
+        slots: int = DEFAULT_SLOTS,
+        simulate: bool = False,
+        sleep: Sleeper = asyncio.sleep,
+    ) -> None:
+        if slots < 1:
+            raise ConfigError(f"slots is 1 or more, not {slots}")
+        self._leases = leases
+        self._jobs: dict[str, JobDef[Any]] = {}
+        self._built_in = simulated_job(sleep) if simulate else None
+        self._slots = slots
+        self._free = slots
+        self._held: dict[LeaseRef, Run] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._threads = Threads(slots)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._freed = asyncio.Event()
+        self._stopping = False
+        self._serving: threading.Thread | asyncio.Task[None] | None = None
+        self._no_more_beats = threading.Event()
+        self.add(*jobs)
+
+    def add(self, *jobs: JobDef[Any]) -> None:
+        """Serve these too. Raises ConfigError when a name has another definition here already."""
+        self._leases.register(jobs)
+        self._jobs.update((job.name, job) for job in jobs)
+        if self._serving is not None:
+            self._leases.interrupt()
+
+    @property
+    def running(self) -> int:
+        """How many tasks it runs now."""
+        return self._slots - self._free
+
+    def start(self) -> None:
+        """Serve in a thread of its own."""
+        self._open()
+        self._serving = threading.Thread(target=asyncio.run, args=(self._serve(),), name="blaxel-jobs-worker", daemon=True)
+        self._serving.start()
+
+    async def astart(self) -> None:
+        """Serve in this loop."""
+        self._open()
+        self._serving = asyncio.create_task(self._serve(), name="blaxel-jobs-worker")
+
+    def stop(self, grace: float = DEFAULT_GRACE) -> None:
+        """Claim nothing more, give what runs `grace` seconds to end, then stop it and give its tasks back. Twice does no harm."""
+        thread, self._serving = self._serving, None
+        if thread is None:
+            return
+        assert isinstance(thread, threading.Thread), "a worker that serves in a loop is stopped by astop"
+        self._claim_no_more()
+        thread.join(grace)
+        if thread.is_alive():
+            self._call_in_loop(self._abandon_all)
+            thread.join()
+        self._close()
+
+    async def astop(self, grace: float = DEFAULT_GRACE) -> None:
+        """`stop`, for a worker that serves in this loop."""
+        task, self._serving = self._serving, None
+        if task is None:
+            return
+        assert isinstance(task, asyncio.Task), "a worker that serves in a thread is stopped by stop"
+        self._claim_no_more()
+        await asyncio.wait([task], timeout=grace)
+        if not task.done():
+            self._abandon_all()
+            await task
+        self._close()
+
+    def _open(self) -> None:
+        self._leases.on_lost = self._lost
+        self._leases.open()
+        threading.Thread(target=self._beat, name="blaxel-jobs-heartbeat", daemon=True).start()
+
+    def _claim_no_more(self) -> None:
+        self._stopping = True
+        self._leases.interrupt()
+        self._call_in_loop(self._freed.set)
+
+    def _close(self) -> None:
+        self._no_more_beats.set()
+        for lease in list(self._held):
+            self._release(lease)
+        self._threads.close()
+        self._leases.close()
+
+    def _names(self) -> tuple[str, ...] | None:
+        return None if self._built_in is not None else tuple(self._jobs)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        while not self._stopping:
+            if not self._free:
+                self._freed.clear()
+                await self._freed.wait()
+                continue
+            try:
+                leased = await self._leases.claim(self._names(), self._free, POLL)
+            except Exception:
+                log.exception("claim failed and is tried again")
+                await self._pause(AFTER_ERROR)
+                continue
+            for item in leased:
+                self._begin(item)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _pause(self, seconds: float) -> None:
+        self._freed.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._freed.wait()
+        except TimeoutError:
+            pass
+
+    def _begin(self, leased: Leased) -> None:
+        job = self._jobs.get(leased.job) or self._built_in
+        assert job is not None, f"claimed {leased.job}, which has no handler here"
+        run = Run(leased, job, self._slot_freed)
+        self._held[leased.lease] = run
+        self._free -= 1
+        task = asyncio.ensure_future(self._finish(run))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _finish(self, run: Run) -> None:
+        await run.run(self._leases, self._threads)
+        if not self._stopping or not run.context.cancelled:
+            self._held.pop(run.leased.lease, None)
+
+    def _slot_freed(self) -> None:
+        self._free += 1
+        self._freed.set()
+
+    def _beat(self) -> None:
+        """In a thread of its own, so that a handler which blocks the loop does not lose the leases of all."""
+        while not self._no_more_beats.wait(self._leases.heartbeat_every):
+            held = list(self._held)
+            if not held:
+                continue
+            try:
+                lost = self._leases.heartbeat(held)
+            except Exception:
+                log.exception("heartbeat failed and is tried again")
+                continue
+            if lost:
+                self._lost(lost)
+
+    def _lost(self, leases: Collection[LeaseRef]) -> None:
+        """From any thread."""
+        mine = [lease for lease in leases if lease in self._held]
+        if mine:
+            self._call_in_loop(self._abandon, mine)
+
+    def _abandon(self, leases: list[LeaseRef]) -> None:
+        for lease in leases:
+            run = self._held.pop(lease, None)
+            if run is not None:
+                run.abandon()
+
+    def _abandon_all(self) -> None:
+        for run in self._held.values():
+            run.abandon()
+
+    def _release(self, lease: LeaseRef) -> None:
+        try:
+            self._leases.release(lease)
+        except LeaseLost:
+            pass
+        except Exception:
+            log.exception("release failed, the lease will run out")
+
+    def _call_in_loop(self, call: Any, *arguments: Any) -> None:
+        if self._loop is not None:
+            try:
+                self._loop.call_soon_threadsafe(call, *arguments)
+            except RuntimeError:
+                pass  # the loop has ended, and with it what the call was for

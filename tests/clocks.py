@@ -1,0 +1,17 @@
+"""A clock that tests move by hand."""
+
+
+class ManualClock:
+    """Stands still until `advance`."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self._now = now
+
+    def now(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds

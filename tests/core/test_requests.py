@@ -1,0 +1,123 @@
+"""Requests are checked once, for HTTP and in process, and every refusal names the field."""
+
+from typing import Any
+
+import pytest
+
+from blaxel_jobs.core.requests import check_durations, parse_prefer, read_create, read_json
+from blaxel_jobs.errors import InvalidRequest, MalformedRequest
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ([], ""),
+        ({}, "tasks"),
+        ({"tasks": []}, "tasks"),
+        ({"tasks": [{}] * 10_001}, "tasks"),
+        ({"tasks": {}}, "tasks"),
+        ({"tasks": [{}, 3]}, "tasks[1]"),
+        ({"input": 1, "tasks": [{}]}, "input"),
+        ({"input": 1, "color": "red"}, "color"),
+        ({"input": 1, "priority": "urgent"}, "priority"),
+        ({"input": 1, "executionId": "a/b"}, "executionId"),
+        ({"input": 1, "executionId": ""}, "executionId"),
+        ({"input": 1, "executionId": "a\n"}, "executionId"),
+        ({"input": 1, "idempotencyKey": ""}, "idempotencyKey"),
+        ({"input": 1, "idempotencyKey": "k" * 256}, "idempotencyKey"),
+        ({"input": 1, "tags": ["a", ""]}, "tags[1]"),
+        ({"input": 1, "tags": "a"}, "tags"),
+        ({"input": 1, "env": {"A": 1}}, "env[...]"),
+        ({"input": 1, "memory": 0}, "memory"),
+        ({"input": 1, "memory": 1.5}, "memory"),
+        ({"input": 1, "metadata": []}, "metadata"),
+        ({"input": 1, "allowQueue": "no"}, "allowQueue"),
+        ({"input": 1, "name": None}, "name"),
+    ],
+)
+def test_a_bad_body_names_its_field(body: Any, path: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_create("default", "job", body)
+    assert caught.value.path == path
+    assert str(caught.value)
+
+
+@pytest.mark.parametrize("job", ["", "-a", "a b", "a/b", "a" * 129, "ä", "a\n"])
+def test_a_bad_job_name_is_refused(job: str) -> None:
+    with pytest.raises(InvalidRequest, match="job name") as caught:
+        read_create("default", job, {"input": 1})
+    assert caught.value.path == "job"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b'{"a":NaN}', b'{"a":Infinity}', b'{"a":1e400}', b"\xff", b'"\\ud800"', b"[1,]", b"{'a':1}", b"1 2"]
+)
+def test_broken_json_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedRequest, match="not JSON"):
+        read_json(body)
+
+
+def test_depth_is_bounded() -> None:
+    read_create("default", "job", {"input": nested(63)})
+    with pytest.raises(InvalidRequest, match="deeper than 64"):
+        read_create("default", "job", {"input": nested(64)})
+    with pytest.raises(InvalidRequest, match="deeper than 64"):
+        read_json(b"[" * 100_000 + b"]" * 100_000)
+
+
+def test_brackets_in_text_are_no_depth() -> None:
+    assert read_create("default", "job", {"input": "[" * 1000}).inputs == ('"' + "[" * 1000 + '"',)
+
+
+def test_the_fingerprint_is_of_the_meaning() -> None:
+    first = read_create("default", "job", {"tasks": [{"a": 1, "b": [2]}], "name": "x"}).fingerprint
+    assert read_create("default", "job", {"name": "x", "tasks": [{"b": [2], "a": 1}]}).fingerprint == first
+    assert read_create("default", "job", {"name": "y", "tasks": [{"b": [2], "a": 1}]}).fingerprint != first
+
+
+def test_the_body_s_key_wins_over_the_header_s() -> None:
+    assert read_create("default", "job", {"input": 1, "idempotencyKey": "a"}, "b").idempotency_key == "a"
+    assert read_create("default", "job", {"input": 1}, "b").idempotency_key == "b"
+
+
+@pytest.mark.parametrize("duration", ["-1", "-0.5", '"60"', "true", "null", "[1]"])
+def test_a_duration_is_a_number_of_seconds(duration: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        check_durations(("{}", f'{{"duration":{duration}}}'), single=False)
+    assert caught.value.path == "tasks[1].duration"
+    with pytest.raises(InvalidRequest) as caught:
+        check_durations((f'{{"duration":{duration}}}',), single=True)
+    assert caught.value.path == "input.duration"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("wait=10", 10),
+        ("Wait=10", 10),
+        ("wait = 10", 10),
+        ('wait="10"', 10),
+        ("wait=0", 0),
+        ("wait=31", 30),
+        ("respond-async, wait=10", 10),
+        ("wait=10, respond-async", 10),
+        ("wait=10; x=y", 10),
+        ("wait=-1", None),
+        ("wait=1.5", None),
+        ("wait=٣", None),
+        ("wait", None),
+        ("await=10", None),
+        ("wait=" + "9" * 50, None),
+    ],
+)
+def test_prefer_is_read_as_rfc_7240_says(header: str | None, seconds: int | None) -> None:
+    assert parse_prefer(header) == seconds

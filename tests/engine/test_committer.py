@@ -1,0 +1,172 @@
+"""Group commit: every caller gets its own outcome, whatever happens to the others."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+
+import pytest
+
+from blaxel_jobs.engine.commands import Command
+from blaxel_jobs.engine.committer import MAX_CREATE_ROWS, Grouped, Inline
+from blaxel_jobs.errors import NotFound, Unavailable
+
+
+class Urgent(Command, frozen=True):
+    name: Any
+
+
+class Slow(Command, frozen=True):
+    urgent: ClassVar[bool] = False
+    name: Any
+    rows: int = 1
+
+    @property
+    def size(self) -> int:
+        return self.rows
+
+
+class Disk:
+    """Where batches land; commits wait while the gate is shut."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Any]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+
+    def apply(self, commands: Sequence[Any]) -> list[Any]:
+        self.entered.set()
+        assert self.gate.wait(10)
+        names = [command.name for command in commands]
+        if "poison" in names:
+            raise RuntimeError("the transaction failed")
+        self.batches.append(names)
+        return [NotFound("refused") if name == "bad" else name for name in names]
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+@pytest.fixture
+def grouped(disk: Disk) -> Iterator[Grouped]:
+    committer = Grouped(disk.apply)
+    yield committer
+    disk.gate.set()
+    committer.close()
+
+
+def occupy(disk: Disk, committer: Grouped, pool: ThreadPoolExecutor) -> Any:
+    """Have one commit stand at the gate."""
+    disk.gate.clear()
+    disk.entered.clear()
+    first = pool.submit(committer.submit, Urgent("first"))
+    assert disk.entered.wait(10)
+    return first
+
+
+def until_queued(committer: Grouped, count: int) -> None:
+    while len(committer._urgent) + len(committer._creates) < count:
+        threading.Event().wait(0.001)
+
+
+def test_a_lonely_caller_commits_in_its_own_thread(disk: Disk, grouped: Grouped) -> None:
+    seen: list[threading.Thread] = []
+    grouped._apply = lambda commands: [seen.append(threading.current_thread())]
+    grouped.submit(Urgent("a"))
+    assert seen == [threading.current_thread()]
+
+
+def test_callers_that_meet_share_a_commit_urgent_first(disk: Disk, grouped: Grouped) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        first = occupy(disk, grouped, pool)
+        others = []
+        for n, command in enumerate([Slow("s1"), Urgent("u1"), Slow("s2"), Urgent("u2")]):
+            others.append(pool.submit(grouped.submit, command))
+            until_queued(grouped, n + 1)
+        disk.gate.set()
+        assert [first.result(10), *[other.result(10) for other in others]] == ["first", "s1", "u1", "s2", "u2"]
+    assert disk.batches == [["first"], ["u1", "u2", "s1", "s2"]]
+
+
+def test_a_large_create_goes_alone_and_after_what_is_urgent(disk: Disk, grouped: Grouped) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        occupy(disk, grouped, pool)
+        for n, command in enumerate([Slow("large", MAX_CREATE_ROWS * 10), Urgent("u"), Slow("small")]):
+            pool.submit(grouped.submit, command)
+            until_queued(grouped, n + 1)
+        disk.gate.set()
+    assert disk.batches == [["first"], ["u"], ["large"], ["small"]]
+
+
+def test_a_refused_command_fails_alone(disk: Disk, grouped: Grouped) -> None:
+    async def main() -> list[Any]:
+        return await asyncio.gather(*[grouped.asubmit(Urgent(name)) for name in ("a", "bad", "b")], return_exceptions=True)
+
+    a, bad, b = asyncio.run(main())
+    assert (a, b) == ("a", "b")
+    assert isinstance(bad, NotFound)
+    assert disk.batches == [["a", "bad", "b"]]
+
+
+def test_a_batch_that_fails_as_a_whole_is_tried_one_by_one(disk: Disk, grouped: Grouped) -> None:
+    async def main() -> list[Any]:
+        return await asyncio.gather(*[grouped.asubmit(Urgent(name)) for name in ("a", "poison", "b")], return_exceptions=True)
+
+    a, poison, b = asyncio.run(main())
+    assert (a, b) == ("a", "b")
+    assert isinstance(poison, RuntimeError)
+    assert disk.batches == [["a"], ["b"]]
+
+
+def test_a_loop_that_is_gone_harms_nobody(disk: Disk, grouped: Grouped) -> None:
+    async def leave() -> None:
+        task = asyncio.ensure_future(grouped.asubmit(Urgent("gone")))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+
+    with ThreadPoolExecutor(2) as pool:
+        occupy(disk, grouped, pool)
+        asyncio.run(leave())
+        disk.gate.set()
+    assert grouped.submit(Urgent("after")) == "after"
+    assert any("gone" in batch for batch in disk.batches)
+
+
+def test_async_callers_never_commit_on_their_loop(disk: Disk, grouped: Grouped) -> None:
+    async def main() -> threading.Thread:
+        threads: list[threading.Thread] = []
+        grouped._apply = lambda commands: [threads.append(threading.current_thread()) for _ in commands]
+        await grouped.asubmit(Urgent("a"))
+        return threads[0]
+
+    assert asyncio.run(main()) is not threading.current_thread()
+
+
+def test_closing_commits_what_is_queued_and_refuses_the_rest(disk: Disk) -> None:
+    grouped = Grouped(disk.apply)
+    with ThreadPoolExecutor(3) as pool:
+        occupy(disk, grouped, pool)
+        queued = pool.submit(grouped.submit, Urgent("queued"))
+        until_queued(grouped, 1)
+        closing = pool.submit(grouped.close)
+        disk.gate.set()
+        closing.result(10)
+        assert queued.result(10) == "queued"
+    with pytest.raises(Unavailable):
+        grouped.submit(Urgent("late"))
+    with pytest.raises(Unavailable):
+        asyncio.run(grouped.asubmit(Urgent("late")))
+
+
+async def test_inline_commits_in_the_caller(disk: Disk) -> None:
+    inline = Inline(disk.apply)
+    assert inline.submit(Urgent("a")) == "a"
+    assert await inline.asubmit(Urgent("b")) == "b"
+    with pytest.raises(NotFound):
+        inline.submit(Urgent("bad"))
+    assert disk.batches == [["a"], ["b"], ["bad"]]

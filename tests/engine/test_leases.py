@@ -1,0 +1,161 @@
+"""Leases: fenced, extended by heartbeats, taken back when they run out; cancelled for good."""
+
+from typing import Any
+
+import pytest
+
+from blaxel_jobs.core.records import Failure, LeaseRef
+from blaxel_jobs.core.states import Completed, Failed, Released
+from blaxel_jobs.engine.commands import Extend, Report
+from blaxel_jobs.engine.recovery import recover
+from blaxel_jobs.errors import IllegalTransition, LeaseLost
+from blaxel_jobs.words import FailureKind
+
+from .conftest import Harness
+
+REPORTS = [Completed("1"), Failed(Failure(FailureKind.ERROR, "ValueError", "no")), Released()]
+
+
+def test_claims_are_first_in_first_out_within_a_priority(harness: Harness) -> None:
+    ids = [harness.create(input=n, priority=p)["executionId"] for n, p in enumerate(["low", "medium", "critical", "medium", "high"])]
+    first, second = harness.claim(2), harness.claim(10)
+    assert [leased.execution_id for leased in first + second] == [ids[2], ids[4], ids[1], ids[3], ids[0]]
+
+
+def test_a_task_is_leased_once(harness: Harness) -> None:
+    harness.create(tasks=[{}] * 5)
+    assert [len(harness.claim(3)), len(harness.claim(3)), len(harness.claim(3))] == [3, 2, 0]
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_a_report_with_an_old_token_changes_nothing(harness: Harness, report: Any) -> None:
+    id = harness.create()["executionId"]
+    [old] = harness.claim(worker="zombie", lease=10.0)
+    harness.clock.advance(10.0)
+    assert recover(harness.engine) == 1
+    [new] = harness.claim(worker="other")
+    before = harness.get(id)
+    with pytest.raises(LeaseLost):
+        harness.engine.submit(Report(old.lease, report))
+    assert harness.engine.submit(Extend((old.lease, new.lease), 10.0)) == {old.lease}
+    assert harness.get(id) == before
+    harness.engine.submit(Report(new.lease, Completed('"done"')))
+    assert harness.get(id)["status"] == "completed"
+
+
+def test_a_lease_that_never_was_is_lost(harness: Harness) -> None:
+    with pytest.raises(LeaseLost):
+        harness.engine.submit(Report(LeaseRef(999, 1), Completed("1")))
+
+
+@pytest.mark.row("S1-17")
+def test_two_reports_of_one_lease_count_once(harness: Harness) -> None:
+    id = harness.create(tasks=[{}, {}])["executionId"]
+    first, second = harness.claim()
+    harness.engine.submit(Report(first.lease, Completed("1")))
+    with pytest.raises(LeaseLost):
+        harness.engine.submit(Report(first.lease, Completed("2")))
+    view = harness.get(id)
+    assert (view["status"], view["stats"]["success"], view["stats"]["running"]) == ("running", 1, 1)
+    harness.engine.submit(Report(second.lease, Failed(Failure(FailureKind.ERROR, "ValueError", "no"))))
+    view = harness.get(id)
+    assert (view["status"], view["error"]["message"]) == ("failed", "no")
+    assert [bytes(value) for value in view["results"]] == [b"1", b"null"]
+
+
+def test_a_heartbeat_keeps_a_lease(harness: Harness) -> None:
+    harness.create()
+    [leased] = harness.claim(lease=10.0)
+    for _ in range(5):
+        harness.clock.advance(9.0)
+        assert recover(harness.engine) == 0
+        assert harness.engine.submit(Extend((leased.lease,), 10.0)) == set()
+    harness.clock.advance(10.0)
+    assert recover(harness.engine) == 1
+
+
+def test_s4_10_losses_fail_a_task_at_last_and_are_all_recorded(make) -> None:
+    harness = make(max_recoveries=2)
+    id = harness.create()["executionId"]
+    for attempt in range(1, 4):
+        assert harness.get(id)["status"] == "pending"
+        [leased] = harness.claim(worker=f"w{attempt}")
+        assert leased.attempt == attempt
+        harness.clock.advance(10.0)
+        assert recover(harness.engine) == 1
+    view = harness.get(id)
+    assert (view["status"], view["error"]["kind"], view["tasks"][0]["attempts"]) == ("failed", "worker_lost", 3)
+    assert [(r["worker"], r["attempt"], r["reason"]) for r in view["recoveries"]] == [
+        ("w1", 1, "lease_expired"),
+        ("w2", 2, "lease_expired"),
+        ("w3", 3, "lease_expired"),
+    ]
+
+
+def test_dead_workers_lose_their_leases_at_once_and_others_keep_theirs(harness: Harness) -> None:
+    harness.create(tasks=[{}, {}])
+    harness.claim(1, worker="embedded:dead")
+    [kept] = harness.claim(1, worker="remote:alive")
+    assert recover(harness.engine, ("embedded:dead",)) == 1
+    assert harness.engine.submit(Extend((kept.lease,), 10.0)) == set()
+    [again] = harness.claim()
+    assert again.attempt == 2
+
+
+def test_cancel_is_final(harness: Harness) -> None:
+    id = harness.create(tasks=[{}, {}, {}])["executionId"]
+    done, running = harness.claim(2)
+    harness.engine.submit(Report(done.lease, Completed("1")))
+    revoked: list[LeaseRef] = []
+    harness.engine.listeners.revoked.append(revoked.extend)
+    view = harness.cancel(id)
+    assert (view["status"], view["stats"]["success"], view["stats"]["cancelled"]) == ("cancelled", 1, 2)
+    assert revoked == [running.lease]
+    with pytest.raises(LeaseLost):
+        harness.engine.submit(Report(running.lease, Completed("2")))
+    assert harness.claim() == []
+    harness.clock.advance(60.0)
+    assert recover(harness.engine) == 0
+    again = harness.cancel(id)
+    assert (again["status"], again["metadata"]["updatedAt"]) == ("cancelled", view["metadata"]["updatedAt"])
+    assert [event["type"] for event in harness.events(id)][-1] == "cancelled"
+
+
+def test_what_has_ended_cannot_be_cancelled(harness: Harness) -> None:
+    id = harness.create()["executionId"]
+    [leased] = harness.claim()
+    harness.engine.submit(Report(leased.lease, Completed("1")))
+    with pytest.raises(IllegalTransition, match="completed"):
+        harness.cancel(id)
+    assert harness.get(id)["status"] == "completed"
+
+
+@pytest.mark.row("S1-33")
+def test_the_event_log_is_a_path(harness: Harness) -> None:
+    id = harness.create(tasks=[{}, {}])["executionId"]
+    first, _ = harness.claim()
+    harness.engine.submit(Report(first.lease, Completed("1")))
+    harness.clock.advance(10.0)
+    recover(harness.engine)
+    [again] = harness.claim()
+    harness.engine.submit(Report(again.lease, Completed("2")))
+    events = harness.events(id)
+    assert [event["id"] for event in events] == list(range(1, 8))
+    assert [(event["type"], event.get("task"), event["status"]) for event in events] == [
+        ("created", None, "pending"),
+        ("task.started", "task-0", "running"),
+        ("task.started", "task-1", "running"),
+        ("task.completed", "task-0", "running"),
+        ("task.recovered", "task-1", "running"),
+        ("task.started", "task-1", "running"),
+        ("task.completed", "task-1", "completed"),
+    ]
+
+
+def test_waiting_for_a_worker_is_said(harness: Harness) -> None:
+    id = harness.create()["executionId"]
+    assert harness.get(id)["waitingFor"] == "worker"
+    harness.engine.serving("default", ["job"])
+    assert "waitingFor" not in harness.get(id)
+    harness.clock.advance(60.0)
+    assert harness.get(id)["waitingFor"] == "worker"

@@ -1,0 +1,312 @@
+"""The worker over a real engine in this process: handlers of every form, leases kept, cancelled and given back."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+
+from blaxel_jobs.define import JobDef, define_job
+from blaxel_jobs.engine import Engine, LocalLeases
+from blaxel_jobs.errors import ConfigError
+from blaxel_jobs.stores.memory import MemoryJobStore
+from blaxel_jobs.system import SystemClock
+from blaxel_jobs.worker import TaskContext, Worker
+
+
+class Shop:
+    """An engine and any number of workers."""
+
+    def __init__(self, lease: float = 10.0) -> None:
+        ids = count(1)
+        self.engine = Engine(
+            MemoryJobStore(), clock=SystemClock(), new_id=lambda: f"e{next(ids)}", rng=Random(0), lease=lease, max_recoveries=2
+        )
+        self.engine.start()
+        self.workers: list[Worker] = []
+
+    def hire(self, *jobs: JobDef[Any], **options: Any) -> Worker:
+        worker = Worker(LocalLeases(self.engine, ["default"], f"w{len(self.workers)}"), jobs, **options)
+        self.workers.append(worker)
+        worker.start()
+        return worker
+
+    def create(self, job: str, **body: Any) -> str:
+        created = self.engine.call("create_job_execution", "default", {"job": job, "body": body})
+        return str(created["executionId"])
+
+    def get(self, job: str, id: str, wait: int = 0) -> Any:
+        view = self.engine.call("get_job_execution", "default", {"job": job, "execution_id": id, "prefer": f"wait={wait}"})
+        return msgspec.json.decode(msgspec.json.encode(view))
+
+    def run(self, job: JobDef[Any], payload: Any = None) -> Any:
+        self.hire(job)
+        return self.get(job.name, self.create(job.name, input=payload), wait=10)
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    shop = Shop()
+    yield shop
+    for worker in shop.workers:
+        worker.stop(grace=1)
+    shop.engine.close()
+
+
+def nothing() -> str:
+    return "nothing"
+
+
+def context_only(context: TaskContext) -> Any:
+    return [context.job, context.task_id, context.attempt, context.payload]
+
+
+def context_and_payload(context: TaskContext, payload: Any) -> Any:
+    return payload["a"]
+
+
+async def async_nothing() -> str:
+    return "nothing"
+
+
+async def async_both(context: TaskContext, payload: Any) -> Any:
+    await asyncio.sleep(0)
+    return {"execution": context.execution_id, "payload": payload}
+
+
+@pytest.mark.parametrize(
+    ("handler", "result"),
+    [
+        (nothing, "nothing"),
+        (context_only, ["job", "task-0", 1, {"a": 1}]),
+        (context_and_payload, 1),
+        (async_nothing, "nothing"),
+        (async_both, {"execution": "e1", "payload": {"a": 1}}),
+        (lambda context: None, None),
+    ],
+)
+@pytest.mark.row("S0-08", "S0-09", "S2-08")
+def test_handlers_of_every_form(shop: Shop, handler: Callable[..., Any], result: Any) -> None:
+    execution = shop.run(define_job("job", run=handler), {"a": 1})
+    assert (execution["status"], execution["result"]) == ("completed", result)
+
+
+def test_results_keep_the_order_of_the_tasks(shop: Shop) -> None:
+    @define_job("job")
+    async def job(context: TaskContext, payload: Any) -> Any:
+        await asyncio.sleep(payload["after"] / 1000)
+        return payload["after"]
+
+    shop.hire(job)
+    delays = [20, 1, 10, 5]
+    execution = shop.get("job", shop.create("job", tasks=[{"after": delay} for delay in delays]), wait=10)
+    assert execution["results"] == delays
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ({1, 2}, "the result is a set"),
+        ({"a": [1, object()]}, r"result.a\[1\] is a object"),
+        ({"a": float("nan")}, "result.a is nan"),
+        ({1: 2}, "keys of JSON objects are text"),
+        ((1, 2), "the result is a tuple"),
+        ("\ud800", "lone surrogate"),
+        ("x" * 1_048_577, "above the limit of 1 MB"),
+    ],
+)
+@pytest.mark.row("S0-31")
+def test_a_result_that_json_cannot_carry_fails_the_task(shop: Shop, value: Any, place: str) -> None:
+    error = shop.run(define_job("job", run=lambda: value))["error"]
+    assert (error["kind"], error["type"]) == ("not_serializable", "NotSerializable")
+    assert __import__("re").search(place, error["message"])
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.row("S2-21", "S2-22")
+def test_what_a_handler_raises_is_stored_from_the_handler_on(shop: Shop, is_async: bool) -> None:
+    def fail() -> None:
+        raise KeyError("missing")
+
+    async def afail() -> None:
+        fail()
+
+    execution = shop.run(define_job("job", run=afail if is_async else fail))
+    error = execution["tasks"][0]["error"]
+    assert (execution["status"], execution["tasks"][0]["attempts"]) == ("failed", 1)
+    assert (error["kind"], error["type"], error["message"]) == ("error", "KeyError", "'missing'")
+    assert "in fail" in error["trace"]
+    assert "worker/run.py" not in error["trace"]
+
+
+def test_a_handler_cannot_end_the_worker(shop: Shop) -> None:
+    @define_job("job")
+    def job(context: TaskContext, payload: Any) -> str:
+        if payload:
+            raise SystemExit(payload)
+        return "alive"
+
+    assert "SystemExit" in shop.run(job, 3)["error"]["message"]
+    assert shop.get("job", shop.create("job", input=None), wait=10)["result"] == "alive"
+
+
+@pytest.mark.row("S3-05")
+def test_slots_bound_what_runs_at_once(shop: Shop) -> None:
+    running, most, lock = 0, 0, threading.Lock()
+
+    @define_job("job")
+    def job() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.005)
+        with lock:
+            running -= 1
+
+    shop.hire(job, slots=4)
+    assert shop.get("job", shop.create("job", tasks=[{}] * 20), wait=10)["status"] == "completed"
+    assert most == 4
+
+
+def test_a_handler_that_blocks_the_loop_keeps_its_lease() -> None:
+    shop = Shop(lease=0.3)
+
+    @define_job("job")
+    async def job() -> str:
+        time.sleep(1.2)  # noqa: ASYNC251  # a busy loop, four leases long
+        return "kept"
+
+    execution = shop.run(job)
+    assert (execution["result"], execution["tasks"][0]["attempts"], execution["recoveries"]) == ("kept", 1, [])
+    shop.workers[0].stop()
+    shop.engine.close()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_cancel_reaches_the_handler(shop: Shop, is_async: bool) -> None:
+    started, stopped = threading.Event(), threading.Event()
+
+    def wait_in_thread(context: TaskContext) -> None:
+        started.set()
+        while not context.cancelled:
+            time.sleep(0.001)
+        stopped.set()
+
+    async def wait_in_loop() -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            stopped.set()
+            raise
+
+    shop.hire(define_job("job", run=wait_in_loop if is_async else wait_in_thread), slots=1)
+    id = shop.create("job", input=None)
+    assert started.wait(5)
+    shop.engine.call("cancel_job_execution", "default", {"job": "job", "execution_id": id})
+    assert stopped.wait(5)
+    assert shop.get("job", id)["status"] == "cancelled"
+
+
+def test_stop_lets_what_runs_end(shop: Shop) -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    @define_job("job")
+    def job() -> str:
+        started.set()
+        assert go_on.wait(5)
+        return "ended"
+
+    worker = shop.hire(job)
+    id = shop.create("job", input=None)
+    assert started.wait(5)
+    stopping = threading.Thread(target=worker.stop, args=(10,))
+    stopping.start()
+    go_on.set()
+    stopping.join(5)
+    assert not stopping.is_alive()
+    assert shop.get("job", id)["result"] == "ended"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_stop_gives_back_what_does_not_end_in_time(shop: Shop, is_async: bool) -> None:
+    started, gate = threading.Event(), threading.Event()
+
+    def hang() -> str:
+        if not started.is_set():
+            started.set()
+            gate.wait(10)
+        return "second try"
+
+    async def ahang() -> str:
+        if not started.is_set():
+            started.set()
+            await asyncio.Event().wait()
+        return "second try"
+
+    job = define_job("job", run=ahang if is_async else hang)
+    worker = shop.hire(job)
+    id = shop.create("job", input=None)
+    assert started.wait(5)
+    worker.stop(grace=0.05)
+    assert shop.get("job", id)["status"] == "pending"
+    shop.hire(job)
+    execution = shop.get("job", id, wait=10)
+    gate.set()
+    assert (execution["result"], execution["recoveries"]) == ("second try", [])
+    assert execution["tasks"][0]["attempts"] == 2
+
+
+def test_a_worker_takes_only_what_it_has_a_handler_for(shop: Shop) -> None:
+    shop.hire(define_job("known", run=nothing))
+    stranger = shop.create("stranger", input=None)
+    assert shop.get("known", shop.create("known", input=None), wait=10)["status"] == "completed"
+    view = shop.get("stranger", stranger)
+    assert (view["status"], view["waitingFor"]) == ("pending", "worker")
+
+
+def test_the_built_in_handler_does_as_its_input_says(shop: Shop) -> None:
+    shop.hire(define_job("own", run=nothing), simulate=True)
+    wishes = [{"duration": 0.01, "output": {"a": 1}}, {"fail": True}, {"fail": "on purpose"}, {"duration": -1}, {}]
+    execution = shop.get("any", shop.create("any", tasks=wishes), wait=10)
+    assert execution["results"] == [{"a": 1}, None, None, None, None]
+    assert [task["status"] for task in execution["tasks"]] == ["completed", "failed", "failed", "failed", "completed"]
+    assert [task["error"]["kind"] for task in execution["tasks"][1:4]] == ["error", "error", "invalid_input"]
+    assert execution["tasks"][2]["error"]["message"] == "on purpose"
+    assert shop.get("own", shop.create("own", input=None), wait=10)["result"] == "nothing"
+
+
+def test_s1_03_a_duration_takes_its_time(shop: Shop) -> None:
+    shop.hire(simulate=True)
+    begin = time.monotonic()
+    shop.get("any", shop.create("any", tasks=[{"duration": 0.2}] * 3), wait=10)
+    assert 0.2 <= time.monotonic() - begin <= 0.3
+
+
+def test_a_name_is_defined_once(shop: Shop) -> None:
+    worker = shop.hire(define_job("job", run=nothing))
+    with pytest.raises(ConfigError, match="'job'"):
+        worker.add(define_job("job", run=nothing))
+
+
+async def test_a_worker_in_the_caller_s_loop() -> None:
+    shop = Shop()
+    loops: list[Any] = []
+
+    @define_job("job")
+    async def job() -> None:
+        loops.append(asyncio.get_running_loop())
+
+    worker = Worker(LocalLeases(shop.engine, ["default"], "w"), [job])
+    await worker.astart()
+    id = shop.create("job", input=None)
+    view = await shop.engine.acall("get_job_execution_status", "default", {"job": "job", "execution_id": id, "prefer": "wait=10"})
+    await worker.astop()
+    shop.engine.close()
+    assert (view["status"], loops) == ("completed", [asyncio.get_running_loop()])
