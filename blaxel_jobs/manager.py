@@ -95,12 +95,14 @@ class JobManager:
         settings = settings or Settings()
         if store is None or isinstance(store, str):
             store = open_store(store or settings.store, table_prefix=settings.table_prefix)
+        clock = clock or system.SystemClock()
         new_id = system.id_factory()
         self._engine = Engine(
-            store, clock=clock or system.SystemClock(), new_id=new_id, rng=system.rng, lease=settings.lease,
+            store, clock=clock, new_id=new_id, rng=system.rng, lease=settings.lease,
             heartbeat=settings.heartbeat, max_recoveries=settings.max_recoveries, simulate=simulate,
         )  # fmt: skip
-        self._worker = Worker(LocalLeases(self._engine, [WORKSPACE], new_id()), slots=slots, simulate=simulate) if worker else None
+        leases = LocalLeases(self._engine, [WORKSPACE], new_id())
+        self._worker = Worker(leases, slots=slots, simulate=simulate, clock=clock) if worker else None
         self._seam = LocalSeam(self._engine, self._before_create)
         self._simulate = simulate
         self._grace = grace

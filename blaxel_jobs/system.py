@@ -1,9 +1,14 @@
 """The real clock, ids and randomness. Composition roots hand them on; nothing below reaches for them itself."""
 
+import contextlib
 import random
 import time
 import uuid
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .core.ports import Flag
 
 
 class SystemClock:
@@ -11,6 +16,18 @@ class SystemClock:
 
     now = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)
+
+    async def sleep(self, seconds: float) -> None:
+        import asyncio
+
+        await asyncio.sleep(seconds)
+
+    async def wait(self, flag: "Flag", seconds: float) -> None:
+        import asyncio
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await flag.wait()
 
 
 def new_key() -> str:

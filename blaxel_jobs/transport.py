@@ -3,7 +3,6 @@
 The only hand-written SDK module that knows httpx. It has one client for each process and, for async, one for each event loop.
 """
 
-import asyncio
 import json
 import os
 import re
@@ -12,16 +11,13 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 from importlib import import_module
-from ipaddress import ip_address
 from pkgutil import walk_packages
 from time import sleep
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-import anyio
 import httpx
 
 from . import __version__
@@ -66,7 +62,11 @@ class HttpSeam:
     random = staticmethod(rng.random)
     new_key = staticmethod(new_key)
     sleep = staticmethod(sleep)
-    asleep = staticmethod(anyio.sleep)
+
+    async def asleep(self, seconds: float) -> None:
+        import anyio
+
+        await anyio.sleep(seconds)
 
     @property
     def retries(self) -> int:
@@ -212,8 +212,10 @@ class _Link:
 
     def _forget_closed_loops(self) -> None:
         """A client holds its loop through its connections, so weak references would never let go of a loop that was only closed."""
+        from asyncio import AbstractEventLoop
+
         for loop in list(self._async):
-            if isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed():
+            if isinstance(loop, AbstractEventLoop) and loop.is_closed():
                 self._async_clients.pop(loop, None)
                 self._async.pop(loop, None)
 
@@ -282,18 +284,17 @@ def _headers(settings: Settings) -> dict[str, str]:
 
 def _running_loop() -> object:
     """What stands for the event loop that runs: the loop of asyncio, the token of trio."""
+    from asyncio import get_running_loop
+
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
         return trio.lowlevel.current_trio_token()
-    return asyncio.get_running_loop()
+    return get_running_loop()
 
 
 def _is_loopback(base: str) -> bool:
     host = urlsplit(base).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return host in ("localhost", "::1") or re.fullmatch(r"127(\.[0-9]{1,3}){3}", host) is not None
 
 
 def _encode(body: Any) -> bytes:
@@ -336,13 +337,14 @@ def _refusal(response: httpx.Response) -> RequestError:
     """The typed error of an answer: problem details where it has them, else what can be read of its body."""
     try:
         body: Any = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = response.text
     problem = body if isinstance(body, dict) else {}
     words = {name: value for name, value in problem.items() if isinstance(value, str)}
     message = words.get("message") or words.get("detail") or words.get("title") or words.get("error")
+    readable = _readable(response.text)
     error = error_class(response.status_code, words.get("error"))(
-        message or f"HTTP {response.status_code} {response.reason_phrase}: {_readable(response.text)}".rstrip(": "),
+        message or f"HTTP {response.status_code} {response.reason_phrase}" + (f": {readable}" if readable else ""),
         path=words.get("path"),
         request_id=words.get("requestId") or response.headers.get("X-Request-Id"),
         body=body,
@@ -361,6 +363,8 @@ def _readable(text: str) -> str:
 
 def _retry_after(headers: httpx.Headers) -> float | None:
     """Seconds (RFC 9110: a number, or a date, which is read against the server's own clock)."""
+    from email.utils import parsedate_to_datetime
+
     value = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value):
         return float(value)

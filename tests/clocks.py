@@ -15,3 +15,9 @@ class ManualClock:
 
     def advance(self, seconds: float) -> None:
         self._now += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError("nothing sleeps on a clock that stands still")
+
+    async def wait(self, flag: object, seconds: float) -> None:
+        raise AssertionError("nothing waits on a clock that stands still")

@@ -80,7 +80,10 @@ def serve(
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Run jobs without a handler: each task takes its `duration`.")
     ] = False,
-    slots: Annotated[int, typer.Option(min=1, max=10_000, help="Tasks that run at once.")] = 8,
+    slots: Annotated[
+        int | None,
+        typer.Option(min=1, max=10_000, help="Tasks that run at once: 8, or 1000 where all are simulated.", show_default=False),
+    ] = None,
     lease: Annotated[float, typer.Option(help="Seconds until a lost worker's tasks are given to another.")] = 10.0,
     grace: Annotated[float, typer.Option(help="Seconds that running tasks get to end when the server stops.")] = 10.0,
     ready_file: Annotated[
@@ -90,10 +93,11 @@ def serve(
 ) -> None:
     """Serve the Jobs API, and run jobs when a worker module is named."""
     _log(log_level)
+    slots = slots or (1000 if simulate and not worker else 8)  # simulated tasks only sleep
     Serve(
         store=store, host=host, port=port, api_keys=api_key or [], api_key_file=api_key_file, allow_origins=allow_origin or [],
-        allow_hosts=allow_host or [], worker_modules=worker or [], simulate=simulate, slots=slots, lease=lease, grace=grace,
-        ready_file=ready_file,
+        allow_hosts=allow_host or [], worker_modules=worker or [], simulate=simulate, slots=slots,
+        lease=lease, grace=grace, ready_file=ready_file,
     ).run()  # fmt: skip
 
 

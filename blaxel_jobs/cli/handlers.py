@@ -6,10 +6,13 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from ..define import JobDef
 from ..errors import ConfigError
+
+
+_PACKAGE: Final = str(Path(__file__).parent.parent)
 
 
 def load_jobs(modules: Iterable[str]) -> list[JobDef[Any]]:
@@ -54,6 +57,6 @@ def _why(name: str, error: BaseException) -> str:
     """What a module raised while it was imported, and the last place in the user's code that it came from."""
     if isinstance(error, SyntaxError):
         return f"the module {name!r} has a syntax error in line {error.lineno} of {error.filename}: {error.msg}"
-    last = traceback.extract_tb(error.__traceback__)[-1]
+    last = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_PACKAGE)][-1]
     text = " ".join(str(error).split())
     return f"the module {name!r} cannot be imported: {type(error).__name__}: {text} (line {last.lineno} of {last.filename})"

@@ -1,6 +1,7 @@
 """`blaxel-jobs serve`: store, engine, worker, app and socket put together."""
 
 import contextlib
+import gc
 import importlib.metadata
 import math
 import os
@@ -16,17 +17,22 @@ import attrs
 from ..define import JobDef
 from ..engine import Engine, LocalLeases
 from ..errors import ConfigError
-from ..server.app import App, create_app
+from ..server.app import App
 from ..server.guard import LOOPBACK, Hosts
 from ..server.keys import DEFAULT_WORKSPACE, Key, Keyring, read_key, read_key_file
 from ..server.serve import HttpServer, ReadyFile, bind, is_any_address, is_loopback, url_of
 from ..stores import open_store
-from ..system import SystemClock, new_key, rng
+from ..system import SystemClock, id_factory, new_key, rng
 from ..worker import Worker
+from ..worker.worker import DEFAULT_SLOTS
 from .handlers import load_jobs
 
 SWITCH_INTERVAL: Final = 0.0005
 """Seconds. By Python's default a thread that computes holds up every statement of a commit for 5 ms."""
+GC_THRESHOLDS: Final = (50_000, 20, 50)
+"""Records hold no cycles, so looking for them after every 700 new ones (Python's default) is a third of a create's time."""
+SIMULATED_SLOTS: Final = 1000
+"""A simulated task only waits."""
 KEY_VARIABLE: Final = "BLAXEL_JOBS_SERVER_KEY"
 
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
@@ -54,7 +60,7 @@ class Serve:
     allow_hosts: list[str]
     worker_modules: list[str]
     simulate: bool
-    slots: int
+    slots: int | None
     lease: float
     grace: float
     ready_file: Path | None
@@ -63,6 +69,7 @@ class Serve:
         """Serve until a signal ends it. Everything that can be wrong is looked at before the store is opened."""
         _check_seconds("--lease", self.lease, least=0.1)
         _check_seconds("--grace", self.grace, least=0)
+        gc.set_threshold(*GC_THRESHOLDS)
         keys = self._keys()
         jobs = load_jobs(self.worker_modules)
         with contextlib.closing(bind(self.host, self.port)) as bound:
@@ -73,7 +80,7 @@ class Serve:
                 )
             hosts, origins = self._hosts(bound), self._origins()
             with self._engine() as engine, self._worker(engine, jobs, keys) as stop_worker:
-                app = create_app(engine, version=version(), new_id=new_key, keys=Keyring(keys), hosts=hosts, origins=origins)
+                app = App(engine, version=version(), new_id=new_key, keys=Keyring(keys), hosts=hosts, origins=origins)
                 self._serve(app, bound, stop_worker)
 
     def _serve(self, app: App, bound: socket.socket, stop_worker: Callable[[], None]) -> None:
@@ -94,7 +101,7 @@ class Serve:
     @contextlib.contextmanager
     def _engine(self) -> Iterator[Engine]:
         store = open_store(self.store)
-        engine = Engine(store, clock=SystemClock(), new_id=new_key, rng=rng, lease=self.lease, simulate=self.simulate)
+        engine = Engine(store, clock=SystemClock(), new_id=id_factory(), rng=rng, lease=self.lease, simulate=self.simulate)
         try:
             engine.start()
             yield engine
@@ -109,23 +116,22 @@ class Serve:
             return
         sys.setswitchinterval(SWITCH_INTERVAL)
         workspaces = sorted({key.principal.workspace for key in keys} or {DEFAULT_WORKSPACE})
-        worker = Worker(LocalLeases(engine, workspaces, new_key()), jobs, slots=self.slots, simulate=self.simulate)
+        leases = LocalLeases(engine, workspaces, new_key())
+        worker = Worker(leases, jobs, slots=self._slots(), simulate=self.simulate, clock=SystemClock())
         worker.start()
         try:
             yield lambda: worker.stop(self.grace)
         finally:
             worker.stop(self.grace)
 
+    def _slots(self) -> int:
+        return self.slots or (DEFAULT_SLOTS if self.worker_modules else SIMULATED_SLOTS)
+
     def _runs(self) -> str:
-        if self.simulate:
-            return (
-                f"runs every job, {self.slots} tasks at once"
-                if self.worker_modules
-                else f"simulates every job, {self.slots} at once"
-            )
-        if self.worker_modules:
-            return f"runs the jobs of {', '.join(self.worker_modules)}, {self.slots} tasks at once"
-        return "runs no jobs: executions wait for a worker"
+        """What happens to tasks here, in a few words."""
+        kinds = [f"runs the jobs of {', '.join(self.worker_modules)}"] if self.worker_modules else []
+        kinds += ["simulates jobs without a handler"] if self.simulate else []
+        return f"{' and '.join(kinds)}, {self._slots()} tasks at once" if kinds else "runs no jobs: executions wait for a worker"
 
     def _keys(self) -> list[Key]:
         keys = [read_key(text, "--api-key") for text in self.api_keys]

@@ -3,6 +3,12 @@
 from typing import Protocol
 
 
+class Flag(Protocol):
+    """Something that comes true once, such as an asyncio.Event."""
+
+    async def wait(self) -> object: ...
+
+
 class Clock(Protocol):
     """Time, as seconds."""
 
@@ -12,6 +18,14 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds since some fixed point. For measuring how long something takes."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Let so much time pass, in a task of an event loop."""
+        ...
+
+    async def wait(self, flag: Flag, seconds: float) -> None:
+        """Until the flag comes true, but for so much time at the most."""
         ...
 
 

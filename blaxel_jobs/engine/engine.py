@@ -145,6 +145,10 @@ class Engine:
         """Begin to take back what lost workers hold."""
         self._loops.start()
 
+    def poll(self) -> float:
+        """Do what is due now and return the seconds until the next look: for who drives the engine instead of `start`."""
+        return self._loops.poll()
+
     def ready(self) -> None:
         """Raise Unavailable when the engine cannot take executions."""
         if self._closed:
@@ -200,7 +204,7 @@ class Engine:
             self._waiters.discard(key, waiter)
 
     async def _auntil(self, wanted: Until) -> list[Execution]:
-        key, waiter = (wanted.workspace, wanted.id), LoopWaiter()
+        key, waiter = (wanted.workspace, wanted.id), LoopWaiter(self.clock)
         self._waiters.add(key, waiter)
         try:
             found = await self._aread(wanted)

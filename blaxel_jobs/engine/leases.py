@@ -56,9 +56,7 @@ class LocalLeases:
         self._arrived.clear()
         leased = await self._claim_now(jobs, limit)
         if not leased and wait > 0:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._arrived.wait()
+            await self._engine.clock.wait(self._arrived, wait)
             leased = await self._claim_now(jobs, limit)
         return leased
 

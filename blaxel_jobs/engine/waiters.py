@@ -1,10 +1,13 @@
 """Long polls: whoever waits for an execution is woken by the commit that ends it."""
 
 import asyncio
+import contextlib
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Protocol
+
+from ..core.ports import Clock
 
 Key = tuple[str, str]
 """(workspace, execution id)."""
@@ -75,21 +78,17 @@ class ThreadWaiter:
 
 
 class LoopWaiter:
-    """An asyncio task that waits."""
+    """An asyncio task that waits, in the time of a clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
 
     def wake(self) -> None:
-        try:
+        # A closed loop has nobody left to wake.
+        with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._event.set)
-        except RuntimeError:
-            pass  # the loop is closed: nobody is left to wake
 
     async def wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._event.wait()
-        except TimeoutError:
-            pass
+        await self._clock.wait(self._event, seconds)

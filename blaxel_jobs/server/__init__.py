@@ -1,4 +1,4 @@
 """The HTTP server: an ASGI app over the engine, and the process that serves it.
 
-`app` composes it: `exchange` (what every answer carries) > `guard` (who may call) > `operations` (the contract's routes) > engine.
+A request becomes an `exchange`, passes the `guard`, is given by `routes` to the handler of its `operation`, and so to the engine.
 """

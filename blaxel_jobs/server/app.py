@@ -1,19 +1,25 @@
-"""The ASGI app: the contract's routes over an engine."""
+"""The ASGI app: each request goes through the guard to the handler of its route, and each answer leaves by one place."""
 
 import asyncio
+import itertools
+import logging
+import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Protocol
-
-from starlette.routing import Route, Router
-from starlette.types import Receive, Scope, Send
+from typing import Any, Final, Protocol
 
 from ..core.requests import parse_prefer
-from ..errors import Forbidden, MethodNotAllowed, NotFound, Unavailable
+from ..errors import Forbidden, MethodNotAllowed, NotFound, RequestError, ServerError, Unavailable
+from .asgi import Receive, Scope, Send
 from .body import BodyLimits, gone, read_body
-from .exchange import ClientGone, Exchange, Exchanges, send_nothing, send_view
+from .exchange import ClientGone, Exchange
 from .guard import Guard, Hosts
 from .keys import Keyring
 from .operations import OPERATIONS, Operation, read_arguments
+from .routes import Handler, Resource, Routes
+
+logger: Final = logging.getLogger("blaxel_jobs.server")
+
+_NO_CONTENT: Final = None
 
 
 class Engine(Protocol):
@@ -24,12 +30,11 @@ class Engine(Protocol):
     def release_waiters(self) -> None: ...
 
 
-Handler = Callable[[Scope, Exchange, Receive], Awaitable[Any]]
-"""Answers one method of one path with a view."""
-
-
 class App:
-    """The server as an ASGI app. `drain` begins its end; requests are answered all the while."""
+    """The server as an ASGI app. `drain` begins its end; requests are answered all the while.
+
+    It stands on plain ASGI: a status costs little more than the HTTP parser, so every layer in between would be seen (benchmarks).
+    """
 
     def __init__(
         self,
@@ -37,51 +42,102 @@ class App:
         *,
         version: str,
         new_id: Callable[[], str],
-        keys: Keyring,
-        hosts: Hosts,
-        origins: Iterable[str],
-        limits: BodyLimits,
+        keys: Keyring | None = None,
+        hosts: Hosts | None = None,
+        origins: Iterable[str] = (),
+        limits: BodyLimits | None = None,
     ) -> None:
-        self._engine = engine
-        self._version = version
-        self._limits = limits
-        self.new_id = new_id
-        self._draining = False
-        guarded = Guard(Router(self._routes(), redirect_slashes=False, default=_unknown), keys=keys, hosts=hosts, origins=origins)
-        self._asgi = Exchanges(guarded, new_id)
+        """Without keys anybody is let in; without hosts the loopback names are answered for.
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._asgi(scope, receive, send)
+        `version` is what /healthz shows. `new_id` is called once: what it makes begins the ids of requests that bring none.
+        """
+        self._engine = engine
+        self._health = {"status": "ok", "version": version}
+        self._guard = Guard(keys=keys or Keyring(), hosts=hosts or Hosts(), origins=origins)
+        self._limits = limits or BodyLimits()
+        self._draining = False
+        self._prefix = new_id()[-12:]
+        self._count = itertools.count(1)
+        self._routes = self._make_routes()
+
+    def new_request_id(self) -> str:
+        """Names a request in the log and in its answer."""
+        return f"{self._prefix}-{next(self._count)}"
 
     def drain(self) -> None:
         """Be ready no more, answer long polls at once, and end each connection with its next answer."""
-        self._draining = self._asgi.draining = True
+        self._draining = True
         self._engine.release_waiters()
 
-    def _routes(self) -> list[Route]:
-        resources: dict[str, dict[str, Handler]] = {}
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI 3)."""
+        if scope["type"] != "http":
+            await _refuse_protocol(scope, receive, send)
+            return
+        exchange = Exchange(scope, self.new_request_id)
+        status = 200
+        try:
+            view = await self._handle(exchange, receive)
+            headers, body = exchange.answer(view)
+            if view is _NO_CONTENT:
+                status = 204
+        except ClientGone:
+            return
+        except RequestError as error:
+            status = error.status_code
+            headers, body = exchange.problem(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            logger.error("request %s failed: %s", exchange.request_id, _stack(error))  # noqa: TRY400 - its text may quote the caller
+            message = f"the server failed; its log names this request {exchange.request_id}"
+            status = ServerError.status_code
+            headers, body = exchange.problem(ServerError(message))
+        if self._draining:
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else body})
+
+    async def _handle(self, exchange: Exchange, receive: Receive) -> Any:
+        exchange.check_headers()
+        if not self._guard.admit(exchange):
+            return _NO_CONTENT
+        found = self._routes.find(exchange.path)
+        if found is None:
+            raise NotFound(f"there is nothing at {exchange.path[:256]}")
+        resource, exchange.values = found
+        handler = resource.handlers.get(exchange.method)
+        if handler is not None:
+            return await handler(exchange, receive)
+        exchange.added.append((b"allow", resource.allow.encode()))
+        if exchange.method == "OPTIONS":
+            return _NO_CONTENT
+        raise MethodNotAllowed(f"this path knows {resource.allow}, not {exchange.method}")
+
+    def _make_routes(self) -> Routes:
+        paths: dict[str, dict[str, Handler]] = {}
         for operation in OPERATIONS:
-            resources.setdefault(operation.path, {})[operation.method] = self._handler(operation)
-        resources["/healthz"] = {"GET": self._health}
-        resources["/readyz"] = {"GET": self._readiness}
-        return [Route(path, _Resource(handlers)) for path, handlers in resources.items()]
+            paths.setdefault(operation.path, {})[operation.method] = self._handler(operation)
+        paths["/healthz"] = {"GET": self._healthz}
+        paths["/readyz"] = {"GET": self._readyz}
+        routes = Routes()
+        for template, handlers in paths.items():
+            routes.add(Resource(template, handlers))
+        return routes
 
     def _handler(self, operation: Operation) -> Handler:
-        async def handle(scope: Scope, exchange: Exchange, receive: Receive) -> Any:
+        async def handle(exchange: Exchange, receive: Receive) -> Any:
             principal = exchange.principal
             if operation.scope not in principal.scopes:
                 raise Forbidden(f"the API key lacks the scope {operation.scope}")
-            arguments = read_arguments(operation, scope["path_params"], scope["query_string"], exchange.headers)
+            arguments = read_arguments(operation, exchange)
             if operation.body:
                 arguments["body"] = await read_body(exchange.headers, receive, self._limits)
             if "prefer" in arguments:
-                return await self._wait(operation, exchange, arguments, receive)
+                return await self._long_poll(operation, exchange, arguments, receive)
             return await self._engine.acall(operation.id, principal.workspace, arguments)
 
         return handle
 
-    async def _wait(self, operation: Operation, exchange: Exchange, arguments: dict[str, Any], receive: Receive) -> Any:
-        """A long poll, where the header asks for one that is granted."""
+    async def _long_poll(self, operation: Operation, exchange: Exchange, arguments: dict[str, Any], receive: Receive) -> Any:
         wait = None if self._draining else parse_prefer(arguments["prefer"])
         if wait is None:
             del arguments["prefer"]
@@ -90,46 +146,24 @@ class App:
             exchange.added.append((b"preference-applied", b"wait=%d" % wait))
         return view
 
-    async def _health(self, *_: object) -> Any:
-        return {"status": "ok", "version": self._version}
+    async def _healthz(self, *_: object) -> Any:
+        return self._health
 
-    async def _readiness(self, *_: object) -> Any:
+    async def _readyz(self, *_: object) -> Any:
         if self._draining:
             raise Unavailable("the server is shutting down")
         try:
             await asyncio.to_thread(self._engine.ready)
         except Exception as error:
             raise Unavailable("the store does not answer") from error
-        return {"status": "ok", "version": self._version}
+        return self._health
 
 
-class _Resource:
-    """A path: ASGI app that hands each request to the handler of its method."""
-
-    def __init__(self, handlers: Mapping[str, Handler]) -> None:
-        self._handlers = dict(handlers)
-        if "GET" in handlers:
-            self._handlers["HEAD"] = handlers["GET"]
-        self._allow = (b"allow", ", ".join(sorted([*self._handlers, "OPTIONS"])).encode())
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange: Exchange = scope["blaxel_jobs"]
-        handler = self._handlers.get(scope["method"])
-        if handler is not None:
-            await send_view(exchange, send, await handler(scope, exchange, receive))
-        elif scope["method"] == "OPTIONS":
-            await send_nothing(send, [self._allow])
-        else:
-            exchange.added.append(self._allow)
-            raise MethodNotAllowed(f"this path knows {self._allow[1].decode()}, not {scope['method']}")
-
-
-async def _unknown(scope: Scope, *_: object) -> None:
-    raise NotFound(f"there is nothing at {scope['path'][:256]}")
+create_app = App
 
 
 async def _while_connected(call: Awaitable[Any], receive: Receive) -> Any:
-    """The answer of a call that may take long. Raises ClientGone, and ends the call, when the caller hangs up first."""
+    """The answer of a call that may take long. When the caller hangs up first it ends the call, and raises ClientGone."""
     answer = asyncio.ensure_future(call)
     hung_up = asyncio.ensure_future(gone(receive))
     try:
@@ -142,21 +176,18 @@ async def _while_connected(call: Awaitable[Any], receive: Receive) -> Any:
         hung_up.cancel()
 
 
-def create_app(
-    engine: Engine,
-    *,
-    version: str,
-    new_id: Callable[[], str],
-    keys: Keyring | None = None,
-    hosts: Hosts | None = None,
-    origins: Iterable[str] = (),
-    limits: BodyLimits | None = None,
-) -> App:
-    """The app over an engine. Without keys anybody is let in, without hosts the loopback names are answered for.
+async def _refuse_protocol(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] != "websocket":
+        raise NotFound(f"there is no {scope['type']} here")
+    await receive()
+    await send({"type": "websocket.close", "code": 1003})
 
-    `version` is what /healthz shows; `new_id` names requests that bring no X-Request-Id.
-    """
-    return App(
-        engine, version=version, new_id=new_id, keys=keys or Keyring(), hosts=hosts or Hosts(), origins=origins,
-        limits=limits or BodyLimits(),
-    )  # fmt: skip
+
+def _stack(error: BaseException) -> str:
+    """Where an error came from, without its text: that may quote what the caller sent."""
+    parts = []
+    link: BaseException | None = error
+    while link is not None:
+        parts.append(f"{type(link).__qualname__}\n{''.join(traceback.format_tb(link.__traceback__))}")
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return "caused by ".join(parts)

@@ -1,25 +1,26 @@
-"""Who may call: the Host allow-list, the checks against other web pages, keys and workspaces. Everything passes here first."""
+"""Who may call: the Host allow-list, the checks against other web pages, keys and workspaces. Every request passes here first."""
 
 import re
 from collections.abc import Iterable
 from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from ..errors import Forbidden, MalformedRequest, Misdirected, Unauthorized
 from .dialect import HeaderList, Headers
-from .exchange import Exchange, send_nothing
+from .exchange import Exchange
 from .keys import Keyring, Principal
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 
+_REMEMBERED: Final = 64
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _EXEMPT: Final = frozenset({"/healthz", "/readyz"})
 """Paths that need no key. Exactly these: whatever else is added needs one."""
-_HOST: Final = re.compile(rb"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
+_HOST: Final = re.compile(rb"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _BEARER: Final = re.compile(rb"bearer +(?P<key>[!-~]+) *", re.IGNORECASE)
 
-_EXPOSED: Final = b"Jobs-Contract, Preference-Applied, Retry-After, Idempotency-Key, X-Request-Id"
+_EXPOSED: Final = (
+    b"access-control-expose-headers", b"Jobs-Contract, Preference-Applied, Retry-After, Idempotency-Key, X-Request-Id"
+)  # fmt: skip
 _ALLOWED: Final = (
     b"Authorization, Content-Type, Idempotency-Key, Jobs-Contract, Prefer, X-Blaxel-Authorization, X-Blaxel-Workspace, X-Request-Id"
 )
@@ -31,79 +32,85 @@ _PREFLIGHT: Final[HeaderList] = [
 
 
 class Hosts:
-    """The names that this server answers for: `NAME` with any port, or `NAME:PORT`.
+    """The names that a server answers for: `NAME` with any port, or `NAME:PORT`.
 
-    That any page can point a name of its own at this machine (DNS rebinding) is why there is a list at all.
+    There is a list because any web page can point a name of its own at this machine (DNS rebinding).
     """
 
     def __init__(self, names: Iterable[str] = LOOPBACK, *, any_local: bool = False) -> None:
         """`any_local` also takes the address that a connection came in on: for a server bound to every address of its machine."""
         self._names = frozenset(name.lower().encode() for name in names)
         self._any_local = any_local
+        self._admitted: set[bytes] = set()
+        """Headers that were found good before; there are few spellings."""
 
-    def check(self, host: bytes | None, scope: Scope) -> None:
+    def check(self, exchange: Exchange) -> None:
         """Raises Misdirected, or MalformedRequest without a Host."""
+        host = exchange.headers.get(b"host")
+        if host in self._admitted:
+            return
         if not host:
             raise MalformedRequest("the Host header is missing", path="Host")
-        if host in self._names:
-            return
         found = _HOST.fullmatch(host)
         if found:
             name = found["name"].lower()
             if name in self._names or host.lower() in self._names:
+                if len(self._admitted) < _REMEMBERED:
+                    self._admitted.add(host)
                 return
-            if self._any_local and scope.get("server") and name.strip(b"[]") == str(scope["server"][0]).encode():
+            local = exchange.scope.get("server")
+            if self._any_local and local and name.strip(b"[]") == str(local[0]).encode():
                 return
         shown = host.decode("latin-1")[:128]
         raise Misdirected(f"this server does not answer for the host {shown!r}; --allow-host adds a name", path="Host")
 
 
 class Guard:
-    """ASGI middleware: refuses what must not reach the routes, and tells the exchange who calls."""
+    """Refuses what must not reach the routes, and finds out who calls."""
 
-    def __init__(self, app: ASGIApp, *, keys: Keyring, hosts: Hosts, origins: Iterable[str] = ()) -> None:
-        self._app = app
+    def __init__(self, *, keys: Keyring, hosts: Hosts, origins: Iterable[str] = ()) -> None:
         self._keys = keys
         self._hosts = hosts
         self._origins = frozenset(origin.encode() for origin in origins)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange: Exchange = scope["blaxel_jobs"]
+    def admit(self, exchange: Exchange) -> bool:
+        """Let a request in. False for a preflight, which is answered by its headers. Raises what refuses it."""
+        self._hosts.check(exchange)
         headers = exchange.headers
-        method = scope["method"]
-        self._hosts.check(headers.get(b"host"), scope)
         origin = headers.get(b"origin")
-        if origin in self._origins:
-            exchange.added += [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", _EXPOSED)]
         if self._origins:
-            exchange.added.append((b"vary", b"Origin"))
-        if method not in _SAFE:
+            self._allow_origin(exchange, origin)
+        if exchange.method not in _SAFE:
             self._check_page(origin, headers)
-        elif method == "OPTIONS":
-            if origin is not None and b"access-control-request-method" in headers:
-                await self._answer_preflight(origin, send)
-                return
-            await self._app(scope, receive, send)
-            return
-        if self._keys and scope["path"] not in _EXEMPT:
+        elif exchange.method == "OPTIONS":
+            return origin is None or b"access-control-request-method" not in headers or self._preflight(exchange, origin)
+        if self._keys and exchange.path not in _EXEMPT:
             exchange.principal = self._authenticate(headers)
-        await self._app(scope, receive, send)
+        return True
+
+    def _allow_origin(self, exchange: Exchange, origin: bytes | None) -> None:
+        exchange.added.append((b"vary", b"Origin"))
+        if origin is not None and origin in self._origins:
+            exchange.added += [(b"access-control-allow-origin", origin), _EXPOSED]
 
     def _check_page(self, origin: bytes | None, headers: Headers) -> None:
         """Browsers send these two for every page, and no page can forge them; callers that are no browsers send neither."""
         site = headers.get(b"sec-fetch-site")
+        if origin is None and site is None:
+            return
         if origin in self._origins:
             return
         own = origin is None or origin.rpartition(b"://")[2].lower() == headers[b"host"].lower()
-        if site not in (None, b"same-origin", b"none") or not own:
-            shown = (origin or b"of another site").decode("latin-1")[:128]
+        if not own or site not in (None, b"same-origin", b"none"):
+            shown = origin.decode("latin-1")[:128] if origin else "of another site"
             raise Forbidden(f"pages from {shown} may not change anything here; --allow-origin lets an origin in", path="Origin")
 
-    async def _answer_preflight(self, origin: bytes, send: Send) -> None:
+    def _preflight(self, exchange: Exchange, origin: bytes) -> bool:
         if origin not in self._origins:
             shown = origin.decode("latin-1")[:128]
             raise Forbidden(f"pages from {shown} may not call this server; --allow-origin lets an origin in", path="Origin")
-        await send_nothing(send, _PREFLIGHT)
+        exchange.added += _PREFLIGHT
+        return False
 
     def _authenticate(self, headers: Headers) -> Principal:
         given = headers.get(b"x-blaxel-authorization") or headers.get(b"authorization")

@@ -2,12 +2,12 @@
 
 import re
 from typing import Any, Final, Literal
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import attrs
 
 from ..errors import InvalidRequest
-from .dialect import Headers
+from .exchange import Exchange
 
 Scope = Literal["read", "submit", "worker", "admin"]
 
@@ -58,20 +58,19 @@ OPERATIONS: Final = (
     Operation("list_job_execution_tasks", "GET", f"{_EXECUTION}/tasks", "read", query=(LIMIT, CURSOR)),
     Operation("list_job_execution_events", "GET", f"{_EXECUTION}/events", "read", query=(LIMIT, CURSOR)),
 )
-"""The most called first: routes are tried in this order."""
 
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
 
 
-def read_arguments(operation: Operation, path: dict[str, str], query: bytes, headers: Headers) -> dict[str, Any]:
+def read_arguments(operation: Operation, exchange: Exchange) -> dict[str, Any]:
     """The engine's arguments but for the body. Raises InvalidRequest for what the contract does not have."""
-    arguments: dict[str, Any] = {name: unquote(value) if "%" in value else value for name, value in path.items()}
+    arguments: dict[str, Any] = exchange.values
     for parameter in operation.headers:
-        value = headers.get(parameter.key)
+        value = exchange.headers.get(parameter.key)
         if value is not None:
             arguments[parameter.argument] = _read(parameter, value.decode("latin-1"))
-    if query:
-        _read_query(operation, query, arguments)
+    if exchange.query:
+        _read_query(operation, exchange.query, arguments)
     return arguments
 
 

@@ -1,8 +1,10 @@
-"""Which resource a path names. Paths are matched as they were sent, so `%2F` in an id does not separate."""
+"""Which resource a path names. Paths are matched as they were sent, so that `%2F` in an id does not separate."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any
 from urllib.parse import unquote
+
+import attrs
 
 from .asgi import Receive
 from .exchange import Exchange
@@ -10,42 +12,53 @@ from .exchange import Exchange
 Handler = Callable[[Exchange, Receive], Awaitable[Any]]
 """Answers one method of a path with a view."""
 
-_ANY: Final = "{}"
-
 
 class Resource:
     """A path template such as `/v0/jobs/{job}`, with a handler for each of its methods."""
 
     def __init__(self, template: str, handlers: Mapping[str, Handler]) -> None:
-        self.steps = [_ANY if step.startswith("{") else step for step in template.split("/")]
-        self.names = [step[1:-1] for step in template.split("/") if step.startswith("{")]
+        self.steps = template.split("/")
+        self.names = [step[1:-1] for step in self.steps if step.startswith("{")]
         self.handlers = dict(handlers)
         if "GET" in handlers:
             self.handlers["HEAD"] = handlers["GET"]
         self.allow = ", ".join(sorted([*self.handlers, "OPTIONS"]))
 
 
+@attrs.define
+class _Node:
+    children: dict[str, "_Node"] = attrs.field(factory=dict)
+    any: "_Node | None" = None
+    resource: Resource | None = None
+
+
 class Routes:
-    """All resources, as a tree of their steps: finding one takes as long as its path, however many there are."""
+    """All resources as a tree: finding one takes as long as its path, however many there are."""
 
     def __init__(self) -> None:
-        self._root: dict[str, Any] = {}
+        self._root = _Node()
 
     def add(self, resource: Resource) -> None:
         node = self._root
         for step in resource.steps:
-            node = node.setdefault(step, {})
-        node[""] = resource
+            if step.startswith("{"):
+                node.any = node.any or _Node()
+                node = node.any
+            else:
+                node = node.children.setdefault(step, _Node())
+        node.resource = resource
 
     def find(self, path: str) -> tuple[Resource, dict[str, str]] | None:
-        """The resource of a path and the values of its template's names, decoded; None where there is none."""
-        node, values = self._root, []
+        """The resource that a path names, and the values of the names in its template, decoded. None where there is none."""
+        node = self._root
+        values = []
         for step in path.split("/"):
-            child = node.get(step)
+            child = node.children.get(step)
             if child is None:
-                if step == "" or (child := node.get(_ANY)) is None:
+                child = node.any
+                if child is None or not step:
                     return None
                 values.append(unquote(step) if "%" in step else step)
             node = child
-        resource = node.get("")
-        return (resource, dict(zip(resource.names, values, strict=True))) if resource else None
+        resource = node.resource
+        return None if resource is None else (resource, dict(zip(resource.names, values, strict=True)))

@@ -126,7 +126,7 @@ class HttpServer:
         """Serve in this task; as `run`."""
         self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
         config = uvicorn.Config(
-            self._app, http=http_protocol(self._app.new_id), ws="none", lifespan="off", log_config=None, access_log=False,
+            self._app, http=http_protocol(self._app.new_request_id), ws="none", lifespan="off", log_config=None, access_log=False,
             proxy_headers=False, server_header=False, timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=CLOSE_SECONDS,
             backlog=BACKLOG,
         )  # fmt: skip

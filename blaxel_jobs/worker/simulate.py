@@ -23,7 +23,7 @@ class SimulatedInputError(ValueError):
     """The task's input has a duration that is no number of seconds."""
 
 
-def simulated_job(sleep: Sleeper = asyncio.sleep) -> JobDef[Callable[[TaskContext, Any], Awaitable[Any]]]:
+def simulated_job(sleep: Sleeper) -> JobDef[Callable[[TaskContext, Any], Awaitable[Any]]]:
     """The built-in handler, sleeping on the given clock."""
 
     async def run(context: TaskContext, payload: Any) -> Any:

@@ -6,12 +6,13 @@ import threading
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
+from ..core.ports import Clock
 from ..core.records import Leased, LeaseRef
 from ..define import JobDef
 from ..errors import ConfigError, LeaseLost
 from .leases import Leases
 from .run import Run
-from .simulate import Sleeper, simulated_job
+from .simulate import simulated_job
 from .threads import Threads
 
 log = logging.getLogger("blaxel_jobs.worker")
@@ -37,13 +38,14 @@ class Worker:
         *,
         slots: int = DEFAULT_SLOTS,
         simulate: bool = False,
-        sleep: Sleeper = asyncio.sleep,
+        clock: Clock,
     ) -> None:
         if slots < 1:
             raise ConfigError(f"slots is 1 or more, not {slots}")
         self._leases = leases
         self._jobs: dict[str, JobDef[Any]] = {}
-        self._built_in = simulated_job(sleep) if simulate else None
+        self._clock = clock
+        self._built_in = simulated_job(clock.sleep) if simulate else None
         self._slots = slots
         self._free = slots
         self._held: dict[LeaseRef, Run] = {}
@@ -70,13 +72,13 @@ class Worker:
 
     def start(self) -> None:
         """Serve in a thread of its own."""
-        self._open()
+        self._open(heartbeats=True)
         self._serving = threading.Thread(target=asyncio.run, args=(self._serve(),), name="blaxel-jobs-worker", daemon=True)
         self._serving.start()
 
-    async def astart(self) -> None:
-        """Serve in this loop."""
-        self._open()
+    async def astart(self, *, heartbeats: bool = True) -> None:
+        """Serve in this loop. heartbeats: False leaves it to the caller to call `beat` in time."""
+        self._open(heartbeats)
         self._serving = asyncio.create_task(self._serve(), name="blaxel-jobs-worker")
 
     def stop(self, grace: float = DEFAULT_GRACE) -> None:
@@ -105,10 +107,24 @@ class Worker:
             await task
         self._close()
 
-    def _open(self) -> None:
+    def beat(self) -> None:
+        """One heartbeat: hold all leases for another time, and let go of what is lost."""
+        held = list(self._held)
+        if not held:
+            return
+        try:
+            lost = self._leases.heartbeat(held)
+        except Exception:
+            log.exception("heartbeat failed and is tried again")
+            return
+        if lost:
+            self._lost(lost)
+
+    def _open(self, heartbeats: bool) -> None:
         self._leases.on_lost = self._lost
         self._leases.open()
-        threading.Thread(target=self._beat, name="blaxel-jobs-heartbeat", daemon=True).start()
+        if heartbeats:
+            threading.Thread(target=self._beat, name="blaxel-jobs-heartbeat", daemon=True).start()
 
     def _claim_no_more(self) -> None:
         self._stopping = True
@@ -136,20 +152,13 @@ class Worker:
                 leased = await self._leases.claim(self._names(), self._free, POLL)
             except Exception:
                 log.exception("claim failed and is tried again")
-                await self._pause(AFTER_ERROR)
+                self._freed.clear()
+                await self._clock.wait(self._freed, AFTER_ERROR)
                 continue
             for item in leased:
                 self._begin(item)
         while self._tasks:
             await asyncio.wait(self._tasks)
-
-    async def _pause(self, seconds: float) -> None:
-        self._freed.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._freed.wait()
-        except TimeoutError:
-            pass
 
     def _begin(self, leased: Leased) -> None:
         job = self._jobs.get(leased.job) or self._built_in
@@ -173,16 +182,7 @@ class Worker:
     def _beat(self) -> None:
         """In a thread of its own, so that a handler which blocks the loop does not lose the leases of all."""
         while not self._no_more_beats.wait(self._leases.heartbeat_every):
-            held = list(self._held)
-            if not held:
-                continue
-            try:
-                lost = self._leases.heartbeat(held)
-            except Exception:
-                log.exception("heartbeat failed and is tried again")
-                continue
-            if lost:
-                self._lost(lost)
+            self.beat()
 
     def _lost(self, leases: Collection[LeaseRef]) -> None:
         """From any thread."""

@@ -31,7 +31,7 @@ class Shop:
         self.workers: list[Worker] = []
 
     def hire(self, *jobs: JobDef[Any], **options: Any) -> Worker:
-        worker = Worker(LocalLeases(self.engine, ["default"], f"w{len(self.workers)}"), jobs, **options)
+        worker = Worker(LocalLeases(self.engine, ["default"], f"w{len(self.workers)}"), jobs, clock=SystemClock(), **options)
         self.workers.append(worker)
         worker.start()
         return worker
@@ -303,7 +303,7 @@ async def test_a_worker_in_the_caller_s_loop() -> None:
     async def job() -> None:
         loops.append(asyncio.get_running_loop())
 
-    worker = Worker(LocalLeases(shop.engine, ["default"], "w"), [job])
+    worker = Worker(LocalLeases(shop.engine, ["default"], "w"), [job], clock=SystemClock())
     await worker.astart()
     id = shop.create("job", input=None)
     view = await shop.engine.acall("get_job_execution_status", "default", {"job": "job", "execution_id": id, "prefer": "wait=10"})

@@ -13,11 +13,21 @@ T = TypeVar("T")
 
 OLDEST: Final = (3, 35, 0)
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_OUTSIDE: Final = _BUSY | {
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+}
 _FIRST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.005
 
-_CHECKPOINT_PAGES: Final = 4000
-"""16 MB of log before it is copied into the database; the default of 1000 costs two more syncs for every 250 creates."""
+_CHECKPOINT_PAGES: Final = 2000
+"""8 MB of log before it is copied into the database. SQLite's 1000 costs a tenth more per create beside a large history; 4000 makes
+the first thousand creates slower, while the log's file grows."""
 _WRITER_CACHE_KIB: Final = 65_536
 _READER_CACHE_KIB: Final = 8_192
 
@@ -30,17 +40,15 @@ def check_version(version: tuple[int, int, int] = sqlite3.sqlite_version_info[:3
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection that never waits by itself and commits only what is told to. Raises StoreError when it cannot be opened."""
+    """A connection that never waits by itself and commits only what it is told to. Raises Unavailable when it cannot be opened."""
     try:
-        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
+        return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
     except sqlite3.Error as error:
-        reason = str(error) if path.parent.is_dir() else f"there is no directory {path.parent}"
-        raise StoreError(f"cannot open {path}: {reason}") from error
-    return connection
+        raise meaning(error, path) from error
 
 
 def open_writer(path: Path, patience: float) -> sqlite3.Connection:
-    """A connection whose commits are on the disk when they return. Raises StoreError, StoreBusy, Unavailable."""
+    """A connection whose commits are on the disk when they return. Raises StoreBusy, Unavailable, StoreError for a disk without WAL."""
     connection = connect(path)
     try:
         mode = patiently(lambda: connection.execute("pragma journal_mode = wal").fetchone()[0], path, patience)
@@ -57,7 +65,7 @@ def open_writer(path: Path, patience: float) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write."""
+    """A connection that cannot write. Raises Unavailable."""
     connection = connect(path)
     connection.execute("pragma query_only = on")
     connection.execute(f"pragma cache_size = -{_READER_CACHE_KIB}")
@@ -68,7 +76,7 @@ def patiently(action: Callable[[], T], path: Path, patience: float) -> T:
     """Do it, again while another process is in the way, for at most `patience` seconds.
 
     SQLite's own waiting backs off to 100 ms and lets a busy process starve the others; short random pauses do not.
-    Raises StoreBusy after that, StoreError or Unavailable for what waiting does not mend.
+    Raises StoreBusy after that, Unavailable for what waiting does not mend.
     """
     pause = _FIRST_PAUSE
     deadline = 0.0
@@ -93,22 +101,13 @@ def primary_code(error: sqlite3.Error) -> int | None:
 
 
 def meaning(error: sqlite3.Error, path: Path) -> JobsError | sqlite3.Error:
-    """The error to raise for one of SQLite's. One that is a mistake of ours stays what it is."""
-    match primary_code(error):
-        case sqlite3.SQLITE_NOTADB:
-            return StoreError(f"{path} is not a SQLite database")
-        case sqlite3.SQLITE_FULL:
-            return Unavailable(f"the disk of {path} is full: nothing was written", retry_after=5)
-        case (
-            sqlite3.SQLITE_IOERR
-            | sqlite3.SQLITE_CANTOPEN
-            | sqlite3.SQLITE_CORRUPT
-            | sqlite3.SQLITE_READONLY
-            | sqlite3.SQLITE_PROTOCOL
-            | sqlite3.SQLITE_NOMEM
-            | sqlite3.SQLITE_PERM
-            | sqlite3.SQLITE_BUSY
-            | sqlite3.SQLITE_LOCKED
-        ):
-            return Unavailable(f"{path} cannot be used now: {error}", retry_after=1)
+    """The error to raise for one of SQLite's: Unavailable for what the file, the disk or another process did. A mistake of ours
+    stays what it is."""
+    code = primary_code(error)
+    if code == sqlite3.SQLITE_FULL:
+        return Unavailable(f"the disk of {path} is full: nothing was written", retry_after=5)
+    if code == sqlite3.SQLITE_NOTADB:
+        return Unavailable(f"{path} is not a SQLite database")
+    if code in _OUTSIDE:
+        return Unavailable(f"{path} cannot be used now: {error}", retry_after=1)
     return error

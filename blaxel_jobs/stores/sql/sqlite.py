@@ -1,5 +1,6 @@
 """The store in a SQLite file: one writer, readers beside it, every commit on the disk before it is acknowledged."""
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Sequence
@@ -18,6 +19,7 @@ from . import rows
 from .connections import check_version, meaning, open_reader, open_writer, patiently
 from .migrations import upgrade
 from .statements import MAX_JOBS, Statements
+from .turns import Turns
 
 PATIENCE: Final = 30.0
 _IDLE_READERS: Final = 8
@@ -40,15 +42,20 @@ class SQLiteStore:
     def __init__(self, path: str | Path, table_prefix: str = "", *, busy_timeout: float = PATIENCE) -> None:
         check_version()
         self.path = Path(path).absolute()
-        self.lock_path: Path | None = self.path.with_name(f"{self.path.name}-workers")
+        self.lock_path: Path | None = self._beside("workers")
         self._patience = busy_timeout
-        self._turn = threading.Lock()
+        self._sql = Statements(table_prefix)
+        self._writing = threading.Lock()
         self._readers: list[sqlite3.Connection] = []
         self._closed = False
-        self._writer: sqlite3.Connection | None = None
-        upgrade(self.path, table_prefix, busy_timeout)
-        self._sql = Statements(table_prefix)
-        self._writer = open_writer(self.path, busy_timeout)
+        if not self.path.parent.is_dir():
+            raise StoreError(f"cannot open {self.path}: there is no directory {self.path.parent}")
+        try:
+            upgrade(self.path, table_prefix, busy_timeout)
+            self._turns = Turns(self._beside("turn"))
+            self._writer: sqlite3.Connection | None = open_writer(self.path, busy_timeout)
+        except (Unavailable, OSError) as error:
+            raise StoreError(f"cannot open the store: {error}") from error
 
     def begin(self) -> AbstractContextManager[Transaction]:
         return _Transaction(self)
@@ -57,16 +64,16 @@ class SQLiteStore:
         return [rows.execution_of(row) for row in self._read(*_find(self._sql, workspace, ids))]
 
     def page(self, workspace: str, job: str | None, position: Position, limit: int) -> list[Execution]:
-        before = _MAX_INTEGER if position.after is None else min(position.after, _MAX_INTEGER)
+        before = _MAX_INTEGER if position.after is None else _integer(position.after)
         sql, where = (self._sql.page_of_all, (workspace,)) if job is None else (self._sql.page_of_job, (workspace, job))
         return [rows.execution_of(row) for row in self._read(sql, (*where, before, limit, position.offset))]
 
     def tasks(self, workspace: str, execution: int, after: int, limit: int) -> list[Task]:
-        found = self._read(self._sql.tasks, (execution, min(after, _MAX_INTEGER), workspace, limit))
+        found = self._read(self._sql.tasks, (execution, _integer(after), workspace, limit))
         return [rows.task_of(row) for row in found]
 
     def events(self, workspace: str, execution: int, after: int, limit: int) -> list[Event]:
-        found = self._read(self._sql.events, (execution, workspace, min(after, _MAX_INTEGER), limit))
+        found = self._read(self._sql.events, (execution, workspace, _integer(after), limit))
         return [rows.event_of(row) for row in found]
 
     def next_expiry(self) -> float | None:
@@ -77,11 +84,14 @@ class SQLiteStore:
         return {worker for (worker,) in self._read(self._sql.workers)}
 
     def close(self) -> None:
-        with self._turn:
+        with self._writing:
             self._closed = True
             self._drop_writer()
-            while self._readers:
-                self._readers.pop().close()
+            self._turns.close()
+            self._close_readers()
+
+    def _beside(self, name: str) -> Path:
+        return self.path.with_name(f"{self.path.name}-{name}")
 
     def _read(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows, as last committed. A connection serves one thread at a time; one that failed is not used again."""
@@ -95,11 +105,15 @@ class SQLiteStore:
         except BaseException:
             reader.close()
             raise
-        if self._closed or len(self._readers) >= _IDLE_READERS:
-            reader.close()
-        else:
-            self._readers.append(reader)
+        self._readers.append(reader)
+        if self._closed or len(self._readers) > _IDLE_READERS:
+            self._close_readers()
         return found
+
+    def _close_readers(self) -> None:
+        while self._readers:
+            with contextlib.suppress(IndexError):  # another thread took the last one
+                self._readers.pop().close()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -107,33 +121,33 @@ class SQLiteStore:
 
     def _start(self) -> sqlite3.Connection:
         """Wait for this process's and for every other process's turn to write."""
-        self._turn.acquire()
+        self._writing.acquire()
         try:
             self._check_open()
             writer = self._writer
             if writer is None:
                 writer = self._writer = open_writer(self.path, self._patience)
-            try:
-                writer.execute("begin immediate")
-            except sqlite3.Error:
+            with self._turns.taken():
                 patiently(lambda: writer.execute("begin immediate"), self.path, self._patience)
         except BaseException:
-            self._turn.release()
+            self._writing.release()
             raise
         return writer
 
-    def _finish(self, writer: sqlite3.Connection, keep: bool) -> None:
-        """Commit, or roll back. Whatever goes wrong, the next transaction gets a connection that works."""
+    def _finish(self, writer: sqlite3.Connection, *, commit: bool, failed: bool) -> None:
+        """Commit or roll back. After whatever went wrong the next transaction gets a new connection."""
         try:
-            if keep:
+            if commit and not failed:
                 patiently(lambda: writer.execute("commit"), self.path, self._patience)
             elif writer.in_transaction:
                 writer.execute("rollback")
+            if failed:
+                self._drop_writer()
         except BaseException:
             self._drop_writer()
             raise
         finally:
-            self._turn.release()
+            self._writing.release()
 
     def _drop_writer(self) -> None:
         """Closing it rolls back what it has open."""
@@ -155,7 +169,7 @@ class _Transaction:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._store._finish(self._connection, keep=kind is None and self._failed is None)
+        self._store._finish(self._connection, commit=kind is None, failed=self._failed is not None)
         if kind is None and self._failed is not None:
             raise self._failed
 
@@ -278,6 +292,11 @@ def _find(sql: Statements, workspace: str, ids: Collection[str]) -> tuple[str, t
     if len(ids) == 1:
         return sql.find, (workspace, *ids)
     return sql.find_many, (workspace, _json(list(dict.fromkeys(ids))))
+
+
+def _integer(value: int) -> int:
+    """The nearest that SQLite can hold: a client may send any."""
+    return max(-_MAX_INTEGER, min(value, _MAX_INTEGER))
 
 
 def _created_row(execution: Execution, seq: int) -> tuple[Any, ...]:

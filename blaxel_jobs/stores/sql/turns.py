@@ -1,0 +1,64 @@
+"""Turns between processes that write one SQLite file.
+
+SQLite gives its write lock to whoever asks first after a commit, and that is the process that has just committed: beside a busy one
+the others wait for a hundred milliseconds and more. So a writer first takes its turn, an advisory lock on a file beside the database,
+and gives it back as soon as it has the write lock. A process that waits for the write lock thus keeps the busy one from asking again.
+
+This is for fairness only: nothing breaks without it. Whoever cannot get the turn in time goes on and asks SQLite.
+"""
+
+import contextlib
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+if sys.platform != "win32":
+    import fcntl
+
+_PAUSE: Final = 0.001
+_LONGEST_WAIT: Final = 0.25
+"""Seconds. Longer than any fair wait; a turn held longer belongs to a process that is stopped, or to a dead one's forked child."""
+
+
+class Turns:
+    """This process's place at the file. Raises OSError when it cannot be opened. On Windows there are no turns."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: int | None = None
+        if sys.platform != "win32":
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        """Wait for the turn and hold it in the block."""
+        if self._file is None:
+            yield
+            return
+        deadline = 0.0
+        while not self._try(self._file):
+            now = time.monotonic()
+            deadline = deadline or now + _LONGEST_WAIT
+            if now >= deadline:
+                break
+            time.sleep(random.random() * _PAUSE)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Let go of the file. Closing twice does no harm."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _try(self, file: int) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -1,0 +1,61 @@
+"""A real server in its own process, for tests that need the command line, a port and a pid."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+CLI = str(Path(sys.executable).with_name("blaxel-jobs"))
+
+
+class Server(NamedTuple):
+    url: str
+    pid: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def kill(self) -> None:
+        """kill -9, and wait for it."""
+        self.process.kill()
+        self.process.wait()
+
+
+def plain_environment(**values: str) -> dict[str, str]:
+    """This process's environment without anything that configures the SDK or the server, and with these values."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BL_", "BLAXEL_"))}
+    return {**kept, "PYTHONPATH": str(ROOT), **values}
+
+
+@contextmanager
+def serving(folder: Path, store: str, *arguments: str, deadline: float = 20.0) -> Iterator[Server]:
+    """`blaxel-jobs serve` on a free port, its ready file and log in `folder`. Ends with SIGTERM, and must then exit 0."""
+    ready, log = folder / f"ready-{time.monotonic_ns()}.json", folder / "server.log"
+    command = [CLI, "serve", "--store", store, "--host", "127.0.0.1", "--port", "0", "--ready-file", str(ready), *arguments]
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, cwd=folder, env=plain_environment(), stdout=output, stderr=output)
+    try:
+        url, pid = _await_ready(ready, process, log, deadline)
+        yield Server(url, pid, process, log)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(deadline) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _await_ready(ready: Path, process: subprocess.Popen[bytes], log: Path, deadline: float) -> tuple[str, int]:
+    end = time.monotonic() + deadline
+    while not ready.exists():
+        assert process.poll() is None, f"the server exited with {process.returncode}:\n{log.read_text()}"
+        assert time.monotonic() < end, f"no ready file after {deadline} s:\n{log.read_text()}"
+        time.sleep(0.02)
+    answer = json.loads(ready.read_text())
+    return answer["url"], answer["pid"]
