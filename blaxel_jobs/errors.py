@@ -12,7 +12,7 @@
     ├── NotSerializable (TypeError)       a value that JSON cannot carry
     ├── StoreError
     │   ├── StoreTooNew
-    │   └── StoreBusy
+    │   └── StoreBusy                 also Unavailable
     └── RequestError                      a request was refused; one class for each HTTP status
         ├── InvalidRequest (ValueError)   422
         │   ├── MalformedRequest          400
@@ -102,10 +102,6 @@ class StoreError(JobsError):
 
 class StoreTooNew(StoreError):
     """The store was written by a newer release. Upgrade blaxel-jobs, or open another store."""
-
-
-class StoreBusy(StoreError):
-    """Another process holds the store."""
 
 
 class RequestError(JobsError):
@@ -254,6 +250,12 @@ class Unavailable(ServerError):
 
     status_code = 503
     word = "unavailable"
+
+
+class StoreBusy(StoreError, Unavailable):
+    """Another process holds the store."""
+
+    word = "store_busy"
 
 
 def _tree(cls: type[RequestError]) -> Iterator[type[RequestError]]:

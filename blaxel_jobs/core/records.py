@@ -86,7 +86,10 @@ class Execution(Struct, frozen=True, kw_only=True):
 
 
 class Task(Struct, frozen=True, kw_only=True):
-    """One unit of work of an execution. `token` is the fence: it grows with every claim, and a write with an older one is refused."""
+    """One unit of work of an execution.
+
+    `token` is the fence: it grows with every claim, and a write with an older one is refused.
+    """
 
     seq: int = 0
     execution: int = 0

@@ -95,7 +95,7 @@ def read_create(workspace: str, job: str, body: Any, idempotency_key: str | None
         raise InvalidRequest("send input or tasks, not both", path="input")
     if not single and request.tasks is UNSET:
         raise InvalidRequest("send input (any JSON value) or tasks (a list of objects)", path="tasks")
-    canonical = msgspec.json.encode(body, order="sorted")
+    canonical = msgspec.json.encode({name: value for name, value in body.items() if name != "idempotencyKey"}, order="sorted")
     _check_depth(canonical, body)
     if idempotency_key is not None and not 1 <= len(idempotency_key) <= MAX_KEY:
         raise InvalidRequest(f"an idempotency key has 1 to {MAX_KEY} characters", path="Idempotency-Key")
@@ -182,6 +182,9 @@ MAX_WAIT: Final = 30
 
 
 def parse_prefer(prefer: str | None) -> int | None:
-    """The seconds that a `Prefer: wait=N` header (RFC 7240) is granted: min(N, 30), or None where it asks for no wait that we know."""
+    """The seconds that a `Prefer: wait=N` header (RFC 7240) is granted:
+
+    Min(N, 30), or None where it asks for no wait that we know.
+    """
     found = _WAIT.search(prefer) if prefer else None
     return min(int(found[1]), MAX_WAIT) if found else None

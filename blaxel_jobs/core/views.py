@@ -1,6 +1,7 @@
 """Records as the contract shows them: plain mappings with the wire's names, ready to be encoded.
 
-A field that has no value is left out. Free-form JSON goes in as the text that it is (`msgspec.Raw`), so that it is never parsed again.
+A field that has no value is left out. Free-form JSON goes in as the text that it is (`msgspec.Raw`), so that it is never parsed
+again.
 """
 
 from collections.abc import Sequence
@@ -29,15 +30,22 @@ def status_view(execution: Execution, waiting_for: WaitingFor | None) -> View:
     return view
 
 
+def update_view(execution: Execution, waiting_for: WaitingFor | None) -> View:
+    """Schema JobExecutionUpdate."""
+    return {"id": execution.id, "job": execution.job, **status_view(execution, waiting_for), "stats": _stats(execution)}
+
+
+def unknown_view(id: str) -> View:
+    """Schema JobExecutionUpdate, for an id that there is not."""
+    return {"id": id, "status": "unknown", "done": True}
+
+
 def summary_view(execution: Execution, waiting_for: WaitingFor | None, trace: bool = False) -> View:
     """Schema JobExecution without tasks and results, as lists carry it."""
     view: View = {"metadata": _metadata(execution), "spec": _spec(execution), "status": execution.status, "done": execution.done}
     if waiting_for:
         view["waitingFor"] = waiting_for
-    view["stats"] = {
-        "total": execution.total, "success": execution.completed, "failure": execution.failed, "running": execution.running,
-        "retried": execution.retried, "cancelled": execution.cancelled,
-    }  # fmt: skip
+    view["stats"] = _stats(execution)
     if execution.error:
         view["error"] = _failure(execution.error, trace)
     view["recoveries"] = [_recovery(recovery) for recovery in execution.recoveries]
@@ -132,6 +140,13 @@ def _spec(execution: Execution) -> View:
     if spec.env is not None:
         view["envOverride"] = dict.fromkeys(spec.env, "***")
     return view
+
+
+def _stats(execution: Execution) -> View:
+    return {
+        "total": execution.total, "success": execution.completed, "failure": execution.failed, "running": execution.running,
+        "retried": execution.retried, "cancelled": execution.cancelled,
+    }  # fmt: skip
 
 
 def _failure(failure: Failure, trace: bool) -> View:

@@ -1,7 +1,7 @@
 """Commands applied together, in one transaction: load, decide in the core, save.
 
-The commands of a batch are concurrent (nobody has an answer yet), so they are taken kind by kind, each kind with one load and one save.
-A command that cannot be done gets an error for its outcome; it never fails the batch.
+The commands of a batch are concurrent (nobody has an answer yet), so they are taken kind by kind, each kind with one load and one
+save. A command that cannot be done gets an error for its outcome; it never fails the batch.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -43,8 +43,8 @@ class Rules:
 class Effects:
     """What others are told once the batch is committed."""
 
-    done: list[tuple[str, str]] = attrs.field(factory=list)
-    """(workspace, id) of executions that ended."""
+    changed: dict[tuple[str, str], bool] = attrs.field(factory=dict)
+    """(workspace, id) of executions that changed, and whether they have ended."""
     ready: set[tuple[str, str]] = attrs.field(factory=set)
     """(workspace, job) that have something to claim."""
     revoked: list[LeaseRef] = attrs.field(factory=list)
@@ -98,7 +98,9 @@ class Batch:
             return Created(existing, "existing")
         by_id = existing.id == new.id
         what = f"execution id {new.id!r}" if by_id else f"idempotency key {new.idempotency_key!r}"
-        return IdempotencyConflict(f"the {what} was used before with another body", path="executionId" if by_id else "idempotencyKey")
+        return IdempotencyConflict(
+            f"the {what} was used before with another body", path="executionId" if by_id else "idempotencyKey"
+        )
 
     def _report(self, commands: list[Report]) -> list[Outcome]:
         self._load(self._transaction.held([command.lease for command in commands]))
@@ -126,7 +128,7 @@ class Batch:
         execution, tasks, event = states.cancel(found[0], before, self._now)
         self._transaction.save([execution], tasks, [event])
         self.effects.revoked += [task.lease for task in before if task.status is JobStatus.RUNNING]
-        self.effects.done.append((execution.workspace, execution.id))
+        self.effects.changed[execution.workspace, execution.id] = True
         return execution
 
     def _extend(self, commands: list[Extend]) -> list[Outcome]:
@@ -170,9 +172,8 @@ class Batch:
         self._executions[execution.seq] = self._changed_executions[execution.seq] = execution
         self._tasks[after.seq] = self._changed_tasks[after.seq] = after
         self._events.append(told)
-        if execution.done:
-            self.effects.done.append((execution.workspace, execution.id))
-        elif after.status is JobStatus.PENDING:
+        self.effects.changed[execution.workspace, execution.id] = execution.done
+        if after.status is JobStatus.PENDING:
             self.effects.ready.add((after.workspace, after.job))
         return change
 
@@ -204,7 +205,7 @@ def _without_repeats(executions: list[Execution]) -> list[list[int]]:
             names.add((execution.workspace, execution.job, execution.idempotency_key))
         for seen, places in groups:
             if not names & seen:
-                seen |= names
+                seen.update(names)
                 places.append(place)
                 break
         else:

@@ -1,4 +1,5 @@
-"""Which processes run workers on this machine's store: a file that each of them locks together, and that only a lonely one locks alone.
+"""Which processes run workers on this machine's store: a file that each of them locks together, and that only a lonely one locks
+alone.
 
 The lock goes with the process, however it dies. So who gets the file alone knows that every embedded worker in the store is dead.
 """

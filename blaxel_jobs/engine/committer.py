@@ -1,9 +1,9 @@
 """Group commit: callers hand in commands, and those that meet are committed together.
 
-Two forms behind one port. `Inline` commits in the caller's thread, one command at a time: for stores without fsync, and deterministic.
-`Grouped` lets a sync caller who finds nobody committing lead and commit at once; everybody else queues for the committer's thread, so that
-one fsync serves many and no event loop ever waits for a disk. Async callers of one loop hand over together, once per tick, and are
-answered together, in one callback.
+Two forms behind one port. `Inline` commits in the caller's thread, one command at a time: for stores without fsync, and
+deterministic. `Grouped` lets a sync caller who finds nobody committing lead and commit at once; everybody else queues for the
+committer's thread, so that one fsync serves many and no event loop ever waits for a disk. Async callers of one loop hand over
+together, once per tick, and are answered together, in one callback.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
-from ..errors import Unavailable
+from ..errors import StoreError, Unavailable
 from .commands import Command
 
 log = logging.getLogger("blaxel_jobs.engine")
@@ -23,7 +23,10 @@ MAX_CREATE_ROWS: Final = 1000
 """Creates join a batch until it has this many rows; a single larger one goes alone."""
 
 Apply = Callable[[Sequence[Command]], list[Any]]
-"""Commits commands in one transaction: an outcome for each, an exception where it could not be done. Raises when nothing was committed."""
+"""Commits commands in one transaction: an outcome for each, an exception where it could not be done.
+
+Raises when nothing was committed.
+"""
 
 
 class Committer(Protocol):
@@ -167,10 +170,15 @@ class Grouped:
         return batch
 
     def _commit(self, commands: list[Command]) -> list[Any]:
-        """The outcomes. A transaction that fails as a whole is tried again one by one, so that a bad command fails alone."""
+        """The outcomes. A transaction that fails as a whole is tried again one by one, so that a bad command fails alone.
+
+        Not where the store is at fault: it would fail each of them too, after as long a wait.
+        """
         try:
             return self._apply(commands)
-        except Exception as error:
+        except (StoreError, Unavailable) as error:
+            return [error] * len(commands)
+        except Exception as error:  # noqa: BLE001  each caller gets what went wrong with its own command
             if len(commands) == 1:
                 return [error]
             log.warning("a batch of %d commands failed, trying each alone: %s", len(commands), error)

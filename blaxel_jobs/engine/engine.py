@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 
 from ..core.ports import Clock, IdFactory, Rng
 from ..core.records import Execution, LeaseRef
-from ..core.views import View
+from ..core.views import View, unknown_view, update_view
 from ..define import JobDef
 from ..errors import ConfigError, Unavailable
 from ..stores.base import JobStore
@@ -20,7 +20,7 @@ from .committer import Committer, Grouped, Inline
 from .loops import Loop, Loops
 from .recovery import Recovery
 from .verbs import OPERATIONS, Commit, Read, Until, Verb
-from .waiters import LoopWaiter, ThreadWaiter, Waiters
+from .waiters import Key, LoopWaiter, ThreadWaiter, Waiters
 
 log = logging.getLogger("blaxel_jobs.engine")
 
@@ -44,8 +44,9 @@ class Listeners:
 class Engine:
     """Executes the operations of the contract. Open from the start; `start` begins recovery, `close` ends everything.
 
-    lease: seconds for which a worker holds a task without a heartbeat. heartbeat: seconds between two of them, 0.3 x lease unless given.
-    max_recoveries: how many times a task may be lost with its worker before it fails. simulate: jobs without a handler are run by the built-in one, so their durations are checked at create.
+    lease: seconds for which a worker holds a task without a heartbeat. heartbeat: seconds between two of them, 0.3 x lease unless
+    given. max_recoveries: how many times a task may be lost with its worker before it fails. simulate: jobs without a handler are
+    run by the built-in one, so their durations are checked at create.
     """
 
     def __init__(
@@ -105,6 +106,34 @@ class Engine:
                 answer = wanted.read() if self.store.local else await asyncio.to_thread(wanted.read)
             else:
                 answer = await self._auntil(wanted)
+
+    async def watch(self, workspace: str, ids: Sequence[str], quiet: float) -> AsyncGenerator[list[View], None]:
+        """The status of these executions as they are, then of those that changed, until all have ended or the engine drains.
+
+        An empty list comes after `quiet` seconds without a change. What there is no more, or never was, has the status `unknown`.
+        """
+        left = dict.fromkeys((workspace, id) for id in ids)
+        keys, waiter = list(left), LoopWaiter(self.clock, every_change=True)
+        self._waiters.add(keys, waiter)
+        try:
+            changed: Collection[Key] = keys
+            while left:
+                wanted = [id for workspace, id in changed if (workspace, id) in left]
+                found = {execution.id: execution for execution in await self._aread(workspace, wanted)}
+                updates = [self.update(id, found.get(id)) for id in wanted]
+                for update in updates:
+                    if update["done"]:
+                        del left[workspace, update["id"]]
+                yield updates
+                if left and self._waiters.released:
+                    return
+                changed = await waiter.wait(quiet) if left else ()
+        finally:
+            self._waiters.discard(keys, waiter)
+
+    def update(self, id: str, execution: Execution | None) -> View:
+        """What a watch and a bulk status say of one id."""
+        return unknown_view(id) if execution is None else update_view(execution, self.waiting_for(execution))
 
     def submit(self, command: Command) -> Any:
         """Commit a command in this thread and return its answer."""
@@ -182,8 +211,8 @@ class Engine:
 
     def _tell(self, effects: Effects) -> None:
         """What is committed stays committed, whatever a listener does."""
-        if effects.done:
-            self._waiters.wake(effects.done)
+        if effects.changed:
+            self._waiters.wake(effects.changed)
         if effects.ready:
             for listen in self.listeners.ready:
                 _guard(listen, effects.ready)
@@ -192,51 +221,60 @@ class Engine:
                 _guard(revoke, effects.revoked)
 
     def _until(self, wanted: Until) -> list[Execution]:
-        key, waiter = (wanted.workspace, wanted.id), ThreadWaiter()
-        self._waiters.add(key, waiter)
+        keys, waiter = [(wanted.workspace, wanted.id)], ThreadWaiter()
+        self._waiters.add(keys, waiter)
         try:
-            found = self._read(wanted)
+            found = self.store.get(wanted.workspace, [wanted.id])
             if found and not found[0].done:
                 waiter.wait(wanted.seconds)
-                found = self._read(wanted)
+                found = self.store.get(wanted.workspace, [wanted.id])
             return found
         finally:
-            self._waiters.discard(key, waiter)
+            self._waiters.discard(keys, waiter)
 
     async def _auntil(self, wanted: Until) -> list[Execution]:
-        key, waiter = (wanted.workspace, wanted.id), LoopWaiter(self.clock)
-        self._waiters.add(key, waiter)
+        keys, waiter = [(wanted.workspace, wanted.id)], LoopWaiter(self.clock)
+        self._waiters.add(keys, waiter)
         try:
-            found = await self._aread(wanted)
+            found = await self._aread(wanted.workspace, [wanted.id])
             if found and not found[0].done:
                 await waiter.wait(wanted.seconds)
-                found = await self._aread(wanted)
+                found = await self._aread(wanted.workspace, [wanted.id])
             return found
         finally:
-            self._waiters.discard(key, waiter)
+            self._waiters.discard(keys, waiter)
 
-    def _read(self, wanted: Until) -> list[Execution]:
-        return self.store.get(wanted.workspace, [wanted.id])
-
-    async def _aread(self, wanted: Until) -> list[Execution]:
-        return self._read(wanted) if self.store.local else await asyncio.to_thread(self._read, wanted)
+    async def _aread(self, workspace: str, ids: Sequence[str]) -> list[Execution]:
+        read = self.store.get
+        return read(workspace, ids) if self.store.local else await asyncio.to_thread(read, workspace, ids)
 
 
 class SharedWaits(Loop):
-    """Another process may end what is awaited here: look once a second, at all of it together."""
+    """Another process may change what is awaited here: look once a second, at all of it together."""
 
     def __init__(self, waiters: Waiters, store: JobStore) -> None:
         self._waiters = waiters
         self._store = store
+        self._seen: dict[Key, int] = {}
 
     def poll(self, now: float) -> float:
+        keys = self._waiters.keys()
         by_workspace: dict[str, list[str]] = {}
-        for workspace, id in self._waiters.keys():
+        for workspace, id in keys:
             by_workspace.setdefault(workspace, []).append(id)
-        for workspace, ids in by_workspace.items():
-            found = {execution.id: execution for execution in self._store.get(workspace, ids)}
-            self._waiters.wake([(workspace, id) for id in ids if id not in found or found[id].done])
+        found = {
+            (workspace, execution.id): execution
+            for workspace, ids in by_workspace.items()
+            for execution in self._store.get(workspace, ids)
+        }
+        changed = {key: key not in found or found[key].done for key in keys if self._has_changed(key, found)}
+        self._seen = {key: execution.version for key, execution in found.items()}
+        self._waiters.wake(changed)
         return 1.0
+
+    def _has_changed(self, key: Key, found: Mapping[Key, Execution]) -> bool:
+        execution = found.get(key)
+        return execution is None or execution.done or execution.version != self._seen.get(key)
 
 
 def _guard(listen: Callable[[Any], None], told: Any) -> None:

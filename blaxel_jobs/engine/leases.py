@@ -91,6 +91,8 @@ class LocalLeases:
 
     async def _claim_now(self, jobs: tuple[str, ...] | None, limit: int) -> list[Leased]:
         leased: list[Leased] = []
+        if jobs == ():
+            return leased
         for workspace in self._workspaces:
             self._engine.serving(workspace, jobs)
             room = limit - len(leased)

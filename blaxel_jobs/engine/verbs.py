@@ -1,7 +1,8 @@
 """The operations of the contract as the engine does them: generators that yield what they need, like the SDK's flows.
 
-A verb yields `Commit` (write this, durably), `Read` (ask the store) and `Until` (wait for an execution to end), and returns the view that
-the contract shows. `Engine.call` and `Engine.acall` drive it, for a thread and for an event loop. Nothing here knows of HTTP.
+A verb yields `Commit` (write this, durably), `Read` (ask the store) and `Until` (wait for an execution to end), and returns the
+view that the contract shows. `Engine.call` and `Engine.acall` drive it, for a thread and for an event loop. Nothing here knows of
+HTTP.
 """
 
 from collections.abc import Callable, Generator, Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SHOWN_TASKS: Final = 100
 """Tasks that a get carries."""
+MAX_OFFSET: Final = 1_000_000_000
 RESULT_TASKS: Final = 1000
 """Executions of at most so many tasks carry their results."""
 
@@ -86,8 +88,8 @@ def list_job_executions(
     check_job(job)
     limit = check_limit(limit)
     query = f"executions {workspace} {job}"
-    if offset is not None and offset < 0:
-        raise InvalidRequest(f"offset is 0 or more, not {offset}", path="offset")
+    if offset is not None and not 0 <= offset <= MAX_OFFSET:
+        raise InvalidRequest(f"offset is 0 to {MAX_OFFSET}, not {offset}", path="offset")
     if offset is not None and cursor is not None:
         raise InvalidRequest("send cursor or offset, not both", path="offset")
     position = Position(after=read_cursor(query, cursor)) if cursor is not None else Position(offset=offset or 0)

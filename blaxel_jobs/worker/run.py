@@ -6,8 +6,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..core.records import Failure, Json, Leased
 from .. import plain
+from ..core.records import Failure, Json, Leased
 from ..define import JobDef
 from ..errors import LeaseLost, NotSerializable
 from ..words import FailureKind
@@ -33,7 +33,14 @@ class Run:
     def __init__(self, leased: Leased, job: JobDef[Any], ended: Ended) -> None:
         self.leased = leased
         self.context = TaskContext(
-            leased.execution_id, leased.task_id, leased.job, leased.attempt, decode(leased.input), leased.index, leased.metadata, leased.env
+            leased.execution_id,
+            leased.task_id,
+            leased.job,
+            leased.attempt,
+            decode(leased.input),
+            leased.index,
+            leased.metadata,
+            leased.env,
         )
         self._job = job
         self._ended = ended
@@ -55,7 +62,9 @@ class Run:
         except LeaseLost:
             log.warning("lease lost, result refused: execution %s task %s", self.leased.execution_id, self.leased.task_id)
         except Exception:
-            log.exception("report failed, the lease will run out: execution %s task %s", self.leased.execution_id, self.leased.task_id)
+            log.exception(
+                "report failed, the lease will run out: execution %s task %s", self.leased.execution_id, self.leased.task_id
+            )
 
     def abandon(self) -> None:
         """The lease is gone or given back: stop the handler where it can be stopped, and report nothing. In the worker's loop."""
@@ -72,7 +81,7 @@ class Run:
             if self._abandoned:
                 return None
             return failure_of(asyncio.CancelledError("the handler was cancelled by itself"))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever a handler raises is its outcome
             return failure_of(error)
 
     async def _call(self, threads: Threads) -> Any:
@@ -119,7 +128,7 @@ def _in_thread(handler: Callable[..., Any], arguments: tuple[Any, ...], future: 
         value, error = None, None
         try:
             value = handler(*arguments)
-        except BaseException as raised:  # also SystemExit: a handler does not end a thread of the worker
+        except BaseException as raised:  # noqa: BLE001  also SystemExit: a handler does not end a thread of the worker
             error = raised if isinstance(raised, Exception) else RuntimeError(f"the handler raised {type(raised).__name__}")
         try:
             loop.call_soon_threadsafe(_set, future, value, error)

@@ -26,7 +26,7 @@ class SimulatedInputError(ValueError):
 def simulated_job(sleep: Sleeper) -> JobDef[Callable[[TaskContext, Any], Awaitable[Any]]]:
     """The built-in handler, sleeping on the given clock."""
 
-    async def run(context: TaskContext, payload: Any) -> Any:
+    async def run(_: TaskContext, payload: Any) -> Any:
         wish: dict[str, Any] = payload if isinstance(payload, dict) else {}
         duration = wish.get("duration", 0)
         if isinstance(duration, bool) or not isinstance(duration, int | float) or duration < 0:

@@ -1,4 +1,7 @@
-"""Threads for sync handlers. Daemons: a handler that never returns must not keep the process alive after its lease was given back."""
+"""Threads for sync handlers.
+
+Daemons: a handler that never returns must not keep the process alive after its lease was given back.
+"""
 
 import threading
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """The worker: claims tasks into its slots, runs their handlers, keeps their leases alive."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Collection, Iterable
@@ -27,8 +28,8 @@ DEFAULT_GRACE: Final = 10.0
 class Worker:
     """Runs the handlers of `jobs`, `slots` tasks at once.
 
-    Async handlers run in the worker's event loop, sync ones in threads. The loop is one of its own in a thread (`start`, `stop`), or the
-    caller's (`astart`, `astop`). simulate: tasks of jobs without a handler go to the built-in one.
+    Async handlers run in the worker's event loop, sync ones in threads. The loop is one of its own in a thread (`start`, `stop`),
+    or the caller's (`astart`, `astop`). simulate: tasks of jobs without a handler go to the built-in one.
     """
 
     def __init__(
@@ -210,7 +211,6 @@ class Worker:
 
     def _call_in_loop(self, call: Any, *arguments: Any) -> None:
         if self._loop is not None:
-            try:
+            # A loop that is closed has ended what the call was for.
+            with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(call, *arguments)
-            except RuntimeError:
-                pass  # the loop has ended, and with it what the call was for

@@ -34,7 +34,9 @@ class Harness:
         return self.engine.call("cancel_job_execution", WORKSPACE, {"job": job, "execution_id": id})
 
     def events(self, id: str, job: str = "job") -> list[dict[str, Any]]:
-        data: list[dict[str, Any]] = self.engine.call("list_job_execution_events", WORKSPACE, {"job": job, "execution_id": id})["data"]
+        data: list[dict[str, Any]] = self.engine.call("list_job_execution_events", WORKSPACE, {"job": job, "execution_id": id})[
+            "data"
+        ]
         return data
 
     def claim(self, limit: int = 100, worker: str = "w1", lease: float = 10.0, workspace: str = WORKSPACE) -> list[Leased]:

@@ -42,6 +42,9 @@ class Disk:
         names = [command.name for command in commands]
         if "poison" in names:
             raise RuntimeError("the transaction failed")
+        if "full" in names:
+            self.batches.append(names)
+            raise Unavailable("the disk is full")
         self.batches.append(names)
         return [NotFound("refused") if name == "bad" else name for name in names]
 
@@ -120,6 +123,14 @@ def test_a_batch_that_fails_as_a_whole_is_tried_one_by_one(disk: Disk, grouped: 
     assert (a, b) == ("a", "b")
     assert isinstance(poison, RuntimeError)
     assert disk.batches == [["a"], ["b"]]
+
+
+def test_a_store_that_is_at_fault_is_asked_once(disk: Disk, grouped: Grouped) -> None:
+    async def main() -> list[Any]:
+        return await asyncio.gather(*[grouped.asubmit(Urgent(name)) for name in ("a", "full", "b")], return_exceptions=True)
+
+    assert [type(outcome) for outcome in asyncio.run(main())] == [Unavailable] * 3
+    assert disk.batches == [["a", "full", "b"]]
 
 
 def test_a_loop_that_is_gone_harms_nobody(disk: Disk, grouped: Grouped) -> None:

@@ -17,7 +17,9 @@ REPORTS = [Completed("1"), Failed(Failure(FailureKind.ERROR, "ValueError", "no")
 
 
 def test_claims_are_first_in_first_out_within_a_priority(harness: Harness) -> None:
-    ids = [harness.create(input=n, priority=p)["executionId"] for n, p in enumerate(["low", "medium", "critical", "medium", "high"])]
+    ids = [
+        harness.create(input=n, priority=p)["executionId"] for n, p in enumerate(["low", "medium", "critical", "medium", "high"])
+    ]
     first, second = harness.claim(2), harness.claim(10)
     assert [leased.execution_id for leased in first + second] == [ids[2], ids[4], ids[1], ids[3], ids[0]]
 

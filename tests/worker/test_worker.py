@@ -179,7 +179,7 @@ def test_a_handler_that_blocks_the_loop_keeps_its_lease() -> None:
 
     @define_job("job")
     async def job() -> str:
-        time.sleep(1.2)  # noqa: ASYNC251  # a busy loop, four leases long
+        time.sleep(1.2)  # a busy loop, four leases long
         return "kept"
 
     execution = shop.run(job)
