@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         MalformedRequest,
         MethodNotAllowed,
         Misdirected,
+        MockStuck,
         NotFinished,
         NotFound,
         NotLoaded,
@@ -62,7 +63,7 @@ _NAMES = {
     "define": "JobDef define_job",
     "errors": (
         "ConfigError Conflict ConnectionFailed ContractError ExecutionFailed Forbidden IdempotencyConflict IllegalTransition "
-        "InvalidRequest JobsError LeaseLost MalformedRequest MethodNotAllowed Misdirected NotFinished NotFound NotLoaded "
+        "InvalidRequest JobsError LeaseLost MalformedRequest MethodNotAllowed Misdirected MockStuck NotFinished NotFound NotLoaded "
         "NotSerializable RequestError RequestTimeout RequestTooSlow ServerError StoreBusy StoreError StoreTooNew TooLarge "
         "TooManyRequests Unauthorized Unavailable UnknownJob UnsupportedMedia WaitTimeoutError"
     ),
@@ -97,6 +98,7 @@ __all__ = [
     "MalformedRequest",
     "MethodNotAllowed",
     "Misdirected",
+    "MockStuck",
     "NotFinished",
     "NotFound",
     "NotLoaded",

@@ -126,11 +126,11 @@ def _seconds(value: object) -> float:
     return number
 
 
-def _count(least: int) -> Callable[[object], int]:
+def _count(least: int, most: int = 1_000_000) -> Callable[[object], int]:
     def read(value: object) -> int:
         text = value if isinstance(value, str) else str(value) if type(value) is int else ""
-        if not (re.fullmatch(r"\s*[0-9]{1,9}\s*", text) and int(text) >= least):
-            raise _Bad(f"a whole number, {least} or more")
+        if not (re.fullmatch(r"\s*[0-9]{1,9}\s*", text) and least <= int(text) <= most):
+            raise _Bad(f"a whole number from {least} to {most}")
         return int(text)
 
     return read
@@ -171,8 +171,8 @@ _SETTINGS: Final[dict[str, _Setting]] = {
     "api_key": _Setting(_matching(_HEADER_TEXT, "printable ASCII text without spaces"), None, "BL_API_KEY"),
     "workspace": _Setting(_matching(_HEADER_TEXT, "printable ASCII text without spaces"), None, "BL_WORKSPACE"),
     "request_timeout": _Setting(_seconds, 60.0),
-    "max_connections": _Setting(_count(1), 256),
-    "connect_retries": _Setting(_count(0), 2),
+    "max_connections": _Setting(_count(1, 10_000), 256),
+    "connect_retries": _Setting(_count(0, 100), 2),
     "store": _Setting(_matching(r"[^\s].*", "a store's URL such as memory: or sqlite:///jobs.db"), "memory:"),
     "lease": _Setting(_seconds, 10.0),
     "heartbeat": _Setting(_seconds, None),

@@ -25,7 +25,8 @@
         ├── Conflict                      409
         │   ├── IdempotencyConflict
         │   ├── IllegalTransition
-        │   └── LeaseLost
+        │   ├── LeaseLost
+        │   └── MockStuck                 the time of a mock server cannot go on
         ├── TooLarge                      413
         ├── UnsupportedMedia              415
         ├── Misdirected                   421
@@ -208,6 +209,12 @@ class LeaseLost(Conflict):
     """The lease on this task has expired, or another worker holds it. Nothing was changed."""
 
     word = "lease_lost"
+
+
+class MockStuck(Conflict):
+    """The time of the mock server cannot go on: a handler keeps running while a client waits."""
+
+    word = "mock_stuck"
 
 
 class TooLarge(RequestError):

@@ -330,7 +330,8 @@ class _Wait:
             self.pause, self.step = 0.0, FIRST_PAUSE
         else:
             self.round_trip = max(self.round_trip, took)
-            self.pause = min(self.step, self.interval)
+            # Many that wait do not all ask at the same moment.
+            self.pause = min(self.step, self.interval) * (0.75 + 0.25 * self.seam.random())
             self.step = min(self.step * 1.5, self.interval)
         return model.done
 

@@ -76,8 +76,8 @@ class JobManager:
     store: a URL (`memory:`, `sqlite:///jobs.db`), a JobStore, or None for what `settings` say. worker: False runs nothing here.
     simulate: jobs without a definition are run by the built-in handler instead of being refused. slots: tasks that run at once.
 
-    The worker starts with the first execution, in a thread of its own; within `async with` it runs in the caller's event loop. `close`,
-    leaving `with` and the end of the process let running tasks end for `grace` seconds, then give them back to the store.
+    The worker starts with the first execution, in a thread of its own; within `async with` it runs in the caller's event loop.
+    `close`, leaving `with` and the end of the process let running tasks end for `grace` seconds, then give them back to the store.
     Raises ConfigError, StoreError.
     """
 

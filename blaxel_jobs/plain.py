@@ -7,7 +7,8 @@ from .errors import NotSerializable
 
 
 def check_plain(value: Any, path: str = "") -> None:
-    """Raise NotSerializable, naming the place, unless the value is made of dict (text keys), list, str, int, finite float, bool, None.
+    """Raise NotSerializable, naming the place, unless the value is made of dict (text keys), list, str, int, finite float, bool,
+    None.
 
     Exactly these types: a tuple, an enum or a subclass of dict would come back as something else.
     """

@@ -11,7 +11,6 @@ from typing import Any, Final
 from ..define import JobDef
 from ..errors import ConfigError
 
-
 _PACKAGE: Final = str(Path(__file__).parent.parent)
 
 

@@ -69,7 +69,6 @@ class Serve:
         """Serve until a signal ends it. Everything that can be wrong is looked at before the store is opened."""
         _check_seconds("--lease", self.lease, least=0.1)
         _check_seconds("--grace", self.grace, least=0)
-        gc.set_threshold(*GC_THRESHOLDS)
         keys = self._keys()
         jobs = load_jobs(self.worker_modules)
         with contextlib.closing(bind(self.host, self.port)) as bound:
@@ -84,6 +83,7 @@ class Serve:
                 self._serve(app, bound, stop_worker)
 
     def _serve(self, app: App, bound: socket.socket, stop_worker: Callable[[], None]) -> None:
+        gc.set_threshold(*GC_THRESHOLDS)
         url = url_of(bound)
         ready = ReadyFile(self.ready_file) if self.ready_file else None
 

@@ -21,11 +21,11 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Let so much time pass, in a task of an event loop."""
+        """Let so much time pass, in a task of an event loop. It may be infinite."""
         ...
 
     async def wait(self, flag: Flag, seconds: float) -> None:
-        """Until the flag comes true, but for so much time at the most."""
+        """Until the flag comes true, but for so much time at the most, which may be infinite."""
         ...
 
 

@@ -1,7 +1,8 @@
 """What is stored: an execution, its tasks, its events. Immutable; a change makes a new record.
 
 Instants are seconds since 1970 (float, UTC). Free-form JSON (inputs, results) is kept as the text that it arrives as.
-`seq` is the store's own number of a row; 0 until it is stored.
+`seq` is the store's own number of a row; 0 until it is stored. No record can hold a cycle, so the collector need not track them
+(`gc=False`): with many of them in memory, looking through them would cost more than making them.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ Json = str
 """A JSON document as text."""
 
 
-class Failure(Struct, frozen=True, omit_defaults=True):
+class Failure(Struct, frozen=True, omit_defaults=True, gc=False):
     """Why an execution or a task failed."""
 
     kind: FailureKind
@@ -23,7 +24,7 @@ class Failure(Struct, frozen=True, omit_defaults=True):
     trace: str | None = None
 
 
-class Recovery(Struct, frozen=True):
+class Recovery(Struct, frozen=True, gc=False):
     """One time that a task was taken back from a worker that was lost."""
 
     at: float
@@ -33,7 +34,7 @@ class Recovery(Struct, frozen=True):
     attempt: int
 
 
-class Spec(Struct, frozen=True, omit_defaults=True):
+class Spec(Struct, frozen=True, omit_defaults=True, gc=False):
     """What an execution was created with and never changes."""
 
     single: bool = False
@@ -46,7 +47,7 @@ class Spec(Struct, frozen=True, omit_defaults=True):
     memory: int | None = None
 
 
-class Execution(Struct, frozen=True, kw_only=True):
+class Execution(Struct, frozen=True, kw_only=True, gc=False):
     """One run of a job. The counts say how many of its tasks are in which status; they decide its own."""
 
     seq: int = 0
@@ -85,7 +86,7 @@ class Execution(Struct, frozen=True, kw_only=True):
         return self.completed + self.failed + self.cancelled
 
 
-class Task(Struct, frozen=True, kw_only=True):
+class Task(Struct, frozen=True, kw_only=True, gc=False):
     """One unit of work of an execution.
 
     `token` is the fence: it grows with every claim, and a write with an older one is refused.
@@ -126,14 +127,14 @@ class Task(Struct, frozen=True, kw_only=True):
         return LeaseRef(self.seq, self.token)
 
 
-class LeaseRef(Struct, frozen=True):
+class LeaseRef(Struct, frozen=True, gc=False):
     """Names one lease: a task and the fencing token of one claim of it."""
 
     task: int
     token: int
 
 
-class Event(Struct, frozen=True, kw_only=True):
+class Event(Struct, frozen=True, kw_only=True, gc=False):
     """Something that happened to an execution. `id` counts from 1 in each execution, without gaps."""
 
     execution: int
@@ -147,7 +148,7 @@ class Event(Struct, frozen=True, kw_only=True):
     error: Failure | None = None
 
 
-class Leased(Struct, frozen=True, kw_only=True):
+class Leased(Struct, frozen=True, kw_only=True, gc=False):
     """What a worker gets: the lease, and what to run under it."""
 
     lease: LeaseRef

@@ -86,6 +86,9 @@ def read_create(workspace: str, job: str, body: Any, idempotency_key: str | None
     check_job(job)
     if not isinstance(body, Mapping):
         raise InvalidRequest("the body must be a JSON object", path="")
+    memory = body.get("memory")
+    if isinstance(memory, float) and memory.is_integer():
+        body = {**body, "memory": int(memory)}  # to JSON Schema 512.0 is an integer
     try:
         request = msgspec.convert(body, CreateRequest)
     except msgspec.ValidationError as error:

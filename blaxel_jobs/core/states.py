@@ -17,37 +17,37 @@ from .records import Event, Execution, Failure, Json, Recovery, Task
 PENDING, RUNNING, PAUSED, COMPLETED, FAILED, CANCELLED = JobStatus
 
 
-class Claimed(Struct, frozen=True):
+class Claimed(Struct, frozen=True, gc=False):
     """A worker takes the task, until `lease_until` at first."""
 
     worker: str
     lease_until: float
 
 
-class Completed(Struct, frozen=True):
+class Completed(Struct, frozen=True, gc=False):
     """The handler returned."""
 
     result: Json
 
 
-class Failed(Struct, frozen=True):
+class Failed(Struct, frozen=True, gc=False):
     """The handler raised, or what it returned cannot be kept."""
 
     failure: Failure
 
 
-class Released(Struct, frozen=True):
+class Released(Struct, frozen=True, gc=False):
     """The worker gives the task back unfinished. Uses up nothing."""
 
 
-class Lost(Struct, frozen=True):
+class Lost(Struct, frozen=True, gc=False):
     """The worker is gone. Uses up one of `max_recoveries`, never a retry."""
 
     reason: str
     max_recoveries: int
 
 
-class Cancelled(Struct, frozen=True):
+class Cancelled(Struct, frozen=True, gc=False):
     """The execution was cancelled, and all its open tasks with it."""
 
 

@@ -175,7 +175,10 @@ class Engine:
         self._loops.start()
 
     def poll(self) -> float:
-        """Do what is due now and return the seconds until the next look: for who drives the engine instead of `start`."""
+        """Do what is due now; return the seconds until something else is, by what is known now: inf for nothing.
+
+        For who drives the engine by a clock of his own, instead of `start`.
+        """
         return self._loops.poll()
 
     def ready(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from ..core.records import Failure, Json, Leased, LeaseRef
 from ..core.states import Completed, Failed, Released
 from ..define import JobDef
+from .batch import RECOVER_LIMIT
 from .boot import Boot
 from .commands import Claim, Extend, Report
 from .engine import Engine
@@ -44,8 +45,8 @@ class LocalLeases:
         with self._boot.enter() as alone:
             if alone:
                 dead = tuple(sorted(worker for worker in self._engine.store.workers() if worker.startswith(EMBEDDED)))
-                if dead:
-                    recover(self._engine, dead)
+                while dead and recover(self._engine, dead) == RECOVER_LIMIT:
+                    pass
         self._engine.listeners.ready.append(self._ready)
         self._engine.listeners.revoked.append(self._revoked)
 

@@ -1,4 +1,4 @@
-"""The engine's poll loops: each does what is due and returns the seconds until it wants to be called again."""
+"""The engine's poll loops: each does what is due and says in how many seconds something will be."""
 
 import logging
 import threading
@@ -9,7 +9,10 @@ from ..core.ports import Clock, Rng
 
 log = logging.getLogger("blaxel_jobs.engine")
 
+LONGEST: Final = 1.0
+"""Seconds between two looks of the thread at the most: something new, also of another process, may be due sooner than was known."""
 JITTER: Final = 0.1
+"""How much earlier it looks at random, so that many servers on one store do not look at the same moment."""
 AFTER_ERROR: Final = 1.0
 
 
@@ -17,12 +20,12 @@ class Loop(Protocol):
     """One duty."""
 
     def poll(self, now: float) -> float:
-        """Do what is due at `now`; return the seconds until the next look."""
+        """Do what is due at `now`; return the seconds until something else is, by what is known now: inf for nothing."""
         ...
 
 
 class Loops:
-    """Runs the loops in one thread. With a clock of its own, somebody else may call `poll` instead."""
+    """Runs the loops in one thread. Whoever has a clock of his own calls `poll` instead."""
 
     def __init__(self, loops: Sequence[Loop], clock: Clock, rng: Rng) -> None:
         self._loops = loops
@@ -43,21 +46,24 @@ class Loops:
             self._thread.join()
 
     def poll(self) -> float:
-        """Call every loop that is due; return the seconds until the next one is."""
+        """Call every loop; return the seconds until one of them has something to do, by what is known now: inf for nothing."""
+        return max(0.0, min(self._call(loop) for loop in self._loops))
+
+    def _poll_due(self) -> float:
+        """Call the loops whose turn it is; return the seconds until the next one's."""
         for place, loop in enumerate(self._loops):
             now = self._clock.monotonic()
             if self._due[place] <= now:
-                self._due[place] = now + self._call(loop)
+                self._due[place] = now + min(LONGEST, self._call(loop)) * (1 - JITTER * self._rng.random())
         return max(0.0, min(self._due) - self._clock.monotonic())
 
     def _call(self, loop: Loop) -> float:
-        """Jittered, so that many servers on one store do not look at the same moment."""
         try:
-            return loop.poll(self._clock.now()) * (1 - JITTER * self._rng.random())
+            return loop.poll(self._clock.now())
         except Exception:
             log.exception("%s failed and is tried again", type(loop).__name__)
             return AFTER_ERROR
 
     def _run(self) -> None:
-        while not self._stopping.wait(self.poll()):
+        while not self._stopping.wait(self._poll_due()):
             pass

@@ -1,7 +1,8 @@
 """Recovery: what a lost worker held goes to another one. Only leases that ran out, or whose worker is known to be dead."""
 
 import logging
-from typing import TYPE_CHECKING, Final
+import math
+from typing import TYPE_CHECKING
 
 from .batch import RECOVER_LIMIT
 from .commands import Recover
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("blaxel_jobs.engine")
 
-LONGEST: Final = 1.0
-"""Seconds between two looks at the most: a lease that another process made can run out first."""
-
 
 class Recovery(Loop):
     """Takes back the tasks of expired leases."""
@@ -24,10 +22,11 @@ class Recovery(Loop):
 
     def poll(self, now: float) -> float:
         expiry = self._engine.store.next_expiry()
-        if expiry is None or expiry > now:
-            return LONGEST if expiry is None else min(LONGEST, expiry - now)
-        taken = recover(self._engine)
-        return 0.0 if taken == RECOVER_LIMIT else LONGEST
+        if expiry is not None and expiry <= now:
+            if recover(self._engine) == RECOVER_LIMIT:
+                return 0.0
+            expiry = self._engine.store.next_expiry()
+        return math.inf if expiry is None else expiry - now
 
 
 def recover(engine: "Engine", dead_workers: tuple[str, ...] = ()) -> int:

@@ -160,6 +160,7 @@ class App:
 
 
 create_app = App
+"""The app over an engine."""
 
 
 async def _while_connected(call: Awaitable[Any], receive: Receive) -> Any:

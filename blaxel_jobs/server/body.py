@@ -1,6 +1,8 @@
 """Reading a request's body: JSON of at most so many bytes, within so many seconds."""
 
 import asyncio
+import json
+import math
 import re
 import types
 from collections.abc import Coroutine, Generator
@@ -40,7 +42,30 @@ async def read_body(headers: Headers, receive: Receive, limits: BodyLimits) -> A
         raise RequestTooSlow(f"the body did not arrive within {limits.seconds:g} s") from None
     if not body:
         raise MalformedRequest("the body is empty; send a JSON object")
-    return read_json(body)
+    try:
+        return read_json(body)
+    except MalformedRequest as error:
+        path = _find_infinite(body)
+        if path is None:
+            raise
+        raise MalformedRequest(f"{path} is not a finite number, and JSON has no other", path=path) from error
+
+
+def _find_infinite(body: bytes) -> str | None:
+    """Where a body, as some encoders write it, has NaN, Infinity or a number like 1e999: as a path such as `tasks[0].duration`."""
+    try:
+        values = [("", json.loads(body))]
+    except (ValueError, RecursionError):
+        return None
+    while values:
+        path, value = values.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            return path
+        if isinstance(value, dict):
+            values += [(f"{path}.{name}" if path else name, child) for name, child in value.items()]
+        elif isinstance(value, list):
+            values += [(f"{path}[{index}]", child) for index, child in enumerate(value)]
+    return None
 
 
 async def gone(receive: Receive) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..errors import MalformedRequest, RequestError, TooManyRequests, Unauthorized, Unavailable
+from ..errors import MalformedRequest, RequestError, RequestTooSlow, TooManyRequests, Unauthorized, Unavailable
 from .asgi import Scope
 from .dialect import Dialect, HeaderList, Headers, choose_dialect
 from .keys import ANYBODY, Principal
@@ -15,6 +15,7 @@ _NO_STORE: Final = (b"cache-control", b"no-store")
 _JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", b"application/problem+json")
 _CHALLENGE: Final = (b"www-authenticate", b'Bearer realm="blaxel-jobs"')
+_CLOSE: Final = (b"connection", b"close")
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 """Where Python's phrases are older than RFC 9110 in some of its releases."""
@@ -77,6 +78,8 @@ class Exchange:
             headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after or 0))))
         if isinstance(error, Unauthorized):
             headers.append(_CHALLENGE)
+        if isinstance(error, RequestTooSlow):
+            headers.append(_CLOSE)  # what is still to come would be read as the next request
         return headers, body
 
     def _common(self) -> HeaderList:

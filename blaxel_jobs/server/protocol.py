@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import importlib.util
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -17,11 +17,19 @@ HEAD_SECONDS: Final = 30.0
 """A connection that has not sent a whole head by then is closed."""
 
 
-def http_protocol(new_id: Callable[[], str], head_seconds: float = HEAD_SECONDS) -> type[asyncio.Protocol]:
-    """The fastest protocol that is installed."""
-    name = "httptools_impl.HttpToolsProtocol" if importlib.util.find_spec("httptools") else "h11_impl.H11Protocol"
-    module, _, protocol = name.partition(".")
-    base = getattr(importlib.import_module(f"uvicorn.protocols.http.{module}"), protocol)
+Parser = Literal["httptools", "h11"]
+
+_PROTOCOLS: Final = {"httptools": "HttpToolsProtocol", "h11": "H11Protocol"}
+
+
+def fastest_parser() -> Parser:
+    """httptools where it is installed; h11 comes with uvicorn."""
+    return "httptools" if importlib.util.find_spec("httptools") else "h11"
+
+
+def http_protocol(new_id: Callable[[], str], parser: Parser, head_seconds: float = HEAD_SECONDS) -> type[asyncio.Protocol]:
+    """uvicorn's protocol over this parser, bounded. `new_id` names the requests that never became one."""
+    base = getattr(importlib.import_module(f"uvicorn.protocols.http.{parser}_impl"), _PROTOCOLS[parser])
     return type("Http", (_Bounded, base), {"new_id": staticmethod(new_id), "head_seconds": head_seconds})
 
 
@@ -71,7 +79,7 @@ class _Bounded(asyncio.Protocol):
         elif self._deadline is None:
             self._deadline = self.loop.call_later(self.head_seconds, self._too_slow)
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text tells less
+    def send_400_response(self, msg: str) -> None:
         self._refuse(MalformedRequest("this is not HTTP that the server can read"))
 
     def _too_slow(self) -> None:

@@ -20,7 +20,7 @@ import uvicorn
 
 from ..errors import ConfigError
 from .app import App
-from .protocol import http_protocol
+from .protocol import HEAD_SECONDS, Parser, fastest_parser, http_protocol
 
 logger: Final = logging.getLogger("blaxel_jobs.server")
 
@@ -106,6 +106,8 @@ class HttpServer:
         on_ready: Callable[[], None] = lambda: None,
         on_kill: Callable[[], None] = lambda: None,
         finish: Callable[[], None] = lambda: None,
+        parser: Parser | None = None,
+        head_seconds: float = HEAD_SECONDS,
     ) -> None:
         """`on_ready` is called once it accepts connections, `on_kill` before a second signal ends the process where it stands."""
         self._app = app
@@ -113,6 +115,7 @@ class HttpServer:
         self._on_ready = on_ready
         self._on_kill = on_kill
         self._finish = finish
+        self._protocol = http_protocol(app.new_request_id, parser or fastest_parser(), head_seconds)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Event | None = None
         self._asked = False
@@ -126,7 +129,7 @@ class HttpServer:
         """Serve in this task; as `run`."""
         self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
         config = uvicorn.Config(
-            self._app, http=http_protocol(self._app.new_request_id), ws="none", lifespan="off", log_config=None, access_log=False,
+            self._app, http=self._protocol, ws="none", lifespan="off", log_config=None, access_log=False,
             proxy_headers=False, server_header=False, timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=CLOSE_SECONDS,
             backlog=BACKLOG,
         )  # fmt: skip

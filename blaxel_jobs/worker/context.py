@@ -1,6 +1,7 @@
 """What a handler is told about the task that it runs."""
 
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
 import attrs
 
@@ -23,3 +24,7 @@ class TaskContext:
     env: dict[str, str]
     cancelled: bool = False
     """True once the task was cancelled, or its lease lost. Nothing that the handler still returns is kept."""
+
+
+current: Final[ContextVar[TaskContext]] = ContextVar("current")
+"""The task whose handler runs here: set in the handler's task or thread, and in every task that it starts."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from typing import Any, Final
 
 from .. import plain
@@ -13,7 +14,7 @@ from ..errors import LeaseLost, NotSerializable
 from ..words import FailureKind
 from . import codec, simulate
 from .codec import decode, encode_result
-from .context import TaskContext
+from .context import TaskContext, current
 from .leases import Leases
 from .simulate import SimulatedInputError
 from .threads import Threads
@@ -87,11 +88,12 @@ class Run:
     async def _call(self, threads: Threads) -> Any:
         handler = self._job.run
         arguments = (self.context, self.context.payload)[: self._job.takes]
+        current.set(self.context)
         if self._job.is_async:
             self._future = asyncio.ensure_future(handler(*arguments))
         else:
             self._future = asyncio.get_running_loop().create_future()
-            threads.submit(_in_thread(handler, arguments, self._future))
+            threads.submit(_in_thread(copy_context(), handler, arguments, self._future))
         return await self._future
 
 
@@ -120,14 +122,16 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _in_thread(handler: Callable[..., Any], arguments: tuple[Any, ...], future: asyncio.Future[Any]) -> Callable[[], None]:
+def _in_thread(
+    context: Context, handler: Callable[..., Any], arguments: tuple[Any, ...], future: asyncio.Future[Any]
+) -> Callable[[], None]:
     """The call that a thread makes; its outcome goes back to the loop."""
     loop = future.get_loop()
 
     def call() -> None:
         value, error = None, None
         try:
-            value = handler(*arguments)
+            value = context.run(handler, *arguments)
         except BaseException as raised:  # noqa: BLE001  also SystemExit: a handler does not end a thread of the worker
             error = raised if isinstance(raised, Exception) else RuntimeError(f"the handler raised {type(raised).__name__}")
         try:

@@ -4,7 +4,7 @@
 `exit`: a number, it kills its process. They go together: first the duration, then the end.
 """
 
-import asyncio
+import math
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -13,6 +13,8 @@ from ..define import JobDef
 from .context import TaskContext
 
 Sleeper = Callable[[float], Awaitable[None]]
+Exit = Callable[[TaskContext, int], object]
+"""Ends the worker that runs this task, as a process ends: with an exit code, and without a report."""
 
 
 class SimulatedFailure(Exception):
@@ -23,19 +25,25 @@ class SimulatedInputError(ValueError):
     """The task's input has a duration that is no number of seconds."""
 
 
-def simulated_job(sleep: Sleeper) -> JobDef[Callable[[TaskContext, Any], Awaitable[Any]]]:
-    """The built-in handler, sleeping on the given clock."""
+def exit_process(_: TaskContext, code: int) -> None:
+    """End this process where it stands."""
+    os._exit(code)
 
-    async def run(_: TaskContext, payload: Any) -> Any:
+
+def simulated_job(sleep: Sleeper, exit: Exit = exit_process) -> JobDef[Callable[[TaskContext, Any], Awaitable[Any]]]:
+    """The built-in handler. `sleep` takes seconds, for ever too."""
+
+    async def run(context: TaskContext, payload: Any) -> Any:
         wish: dict[str, Any] = payload if isinstance(payload, dict) else {}
         duration = wish.get("duration", 0)
         if isinstance(duration, bool) or not isinstance(duration, int | float) or duration < 0:
             raise SimulatedInputError(f"duration is a finite number of seconds, 0 or more, not {duration!r}")
         await sleep(duration)
         if wish.get("hang"):
-            await asyncio.Event().wait()
+            await sleep(math.inf)
         if "exit" in wish:
-            os._exit(int(wish["exit"]))
+            exit(context, int(wish["exit"]))
+            await sleep(math.inf)  # where it ends without the process, the lease runs out
         if wish.get("fail"):
             raise SimulatedFailure(wish["fail"] if isinstance(wish["fail"], str) else "the task's input asked for a failure")
         return wish.get("output")

@@ -11,6 +11,7 @@ from ..core.ports import Clock
 from ..core.records import Leased, LeaseRef
 from ..define import JobDef
 from ..errors import ConfigError, LeaseLost
+from .context import TaskContext
 from .leases import Leases
 from .run import Run
 from .simulate import simulated_job
@@ -23,13 +24,16 @@ POLL: Final = 1.0
 """Seconds that a claim waits: what another process makes claimable is seen this late at the most."""
 AFTER_ERROR: Final = 1.0
 DEFAULT_GRACE: Final = 10.0
+CLEANUP: Final = 1.0
+"""Seconds that handlers get after they were stopped. One that blocks the loop or swallows its cancellation is not waited for."""
 
 
 class Worker:
     """Runs the handlers of `jobs`, `slots` tasks at once.
 
     Async handlers run in the worker's event loop, sync ones in threads. The loop is one of its own in a thread (`start`, `stop`),
-    or the caller's (`astart`, `astop`). simulate: tasks of jobs without a handler go to the built-in one.
+    or the caller's (`astart`, `astop`). simulate: tasks of jobs without a handler go to the built-in one, or to the one that is
+    given. threads: where sync handlers run, as many at once as there are slots unless given.
     """
 
     def __init__(
@@ -38,20 +42,21 @@ class Worker:
         jobs: Iterable[JobDef[Any]] = (),
         *,
         slots: int = DEFAULT_SLOTS,
-        simulate: bool = False,
+        simulate: bool | JobDef[Any] = False,
         clock: Clock,
+        threads: Threads | None = None,
     ) -> None:
         if slots < 1:
             raise ConfigError(f"slots is 1 or more, not {slots}")
         self._leases = leases
         self._jobs: dict[str, JobDef[Any]] = {}
         self._clock = clock
-        self._built_in = simulated_job(clock.sleep) if simulate else None
+        self._built_in = simulated_job(clock.sleep) if simulate is True else simulate or None
         self._slots = slots
         self._free = slots
         self._held: dict[LeaseRef, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._threads = Threads(slots)
+        self._threads = Threads(slots) if threads is None else threads
         self._loop: asyncio.AbstractEventLoop | None = None
         self._freed = asyncio.Event()
         self._stopping = False
@@ -70,6 +75,11 @@ class Worker:
     def running(self) -> int:
         """How many tasks it runs now."""
         return self._slots - self._free
+
+    @property
+    def contexts(self) -> list[TaskContext]:
+        """The tasks whose leases it holds, in the order of their claims."""
+        return [run.context for run in list(self._held.values())]
 
     def start(self) -> None:
         """Serve in a thread of its own."""
@@ -92,7 +102,7 @@ class Worker:
         thread.join(grace)
         if thread.is_alive():
             self._call_in_loop(self._abandon_all)
-            thread.join()
+            thread.join(CLEANUP)
         self._close()
 
     async def astop(self, grace: float = DEFAULT_GRACE) -> None:
@@ -105,7 +115,7 @@ class Worker:
         await asyncio.wait([task], timeout=grace)
         if not task.done():
             self._abandon_all()
-            await task
+            await asyncio.wait([task], timeout=CLEANUP)
         self._close()
 
     def beat(self) -> None:

@@ -48,7 +48,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def open_writer(path: Path, patience: float) -> sqlite3.Connection:
-    """A connection whose commits are on the disk when they return. Raises StoreBusy, Unavailable, StoreError for a disk without WAL."""
+    """A connection whose commits are on the disk when they return. Raises StoreBusy, Unavailable; StoreError without WAL."""
     connection = connect(path)
     try:
         mode = patiently(lambda: connection.execute("pragma journal_mode = wal").fetchone()[0], path, patience)

@@ -105,8 +105,11 @@ class SQLiteStore:
         except BaseException:
             reader.close()
             raise
-        self._readers.append(reader)
-        if self._closed or len(self._readers) > _IDLE_READERS:
+        if len(self._readers) < _IDLE_READERS:
+            self._readers.append(reader)
+        else:
+            reader.close()
+        if self._closed:
             self._close_readers()
         return found
 
@@ -130,6 +133,7 @@ class SQLiteStore:
             with self._turns.taken():
                 patiently(lambda: writer.execute("begin immediate"), self.path, self._patience)
         except BaseException:
+            self._drop_writer()
             self._writing.release()
             raise
         return writer
@@ -207,7 +211,7 @@ class _Transaction:
 
     def claimable(self, workspace: str, jobs: Collection[str] | None, limit: int) -> list[tuple[Task, Execution]]:
         if jobs is None:
-            jobs = [job for (job,) in self._rows(self._sql.ready_jobs, (workspace,))]
+            jobs = [job for (job,) in self._rows(self._sql.ready_jobs, (workspace, workspace))]
         if len(jobs) == 1:
             found = self._rows(self._sql.claimable, (workspace, *jobs, limit))
         else:
@@ -291,7 +295,7 @@ class _Transaction:
 def _find(sql: Statements, workspace: str, ids: Collection[str]) -> tuple[str, tuple[Any, ...]]:
     if len(ids) == 1:
         return sql.find, (workspace, *ids)
-    return sql.find_many, (workspace, _json(list(dict.fromkeys(ids))))
+    return sql.find_many, (_json(list(dict.fromkeys(ids))), workspace)
 
 
 def _integer(value: int) -> int:

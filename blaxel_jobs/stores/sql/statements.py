@@ -42,7 +42,7 @@ class Statements:
 
         self.find = text("select {x} from {executions} x where x.workspace = ? and x.id = ?")
         self.find_many = text(
-            "select {x} from json_each(?2) j cross join {executions} x on x.workspace = ?1 and x.id = j.value order by x.seq"
+            "select {x} from json_each(?) j cross join {executions} x on x.workspace = ? and x.id = j.value order by x.seq"
         )
         self.page_of_job = text(
             "select {x} from {executions} x where x.workspace = ? and x.job = ? and x.seq < ? order by x.seq desc limit ? offset ?"
@@ -65,8 +65,8 @@ class Statements:
         # A walk from one ready job to the next by the index: as many steps as there are jobs, however long their queues are.
         self.ready_jobs = text(
             "with recursive ready (job) as ("
-            "select min(job) from {tasks} where state = 'ready' and workspace = ?1 union all "
-            "select (select min(job) from {tasks} where state = 'ready' and workspace = ?1 and job > ready.job) "
+            "select min(job) from {tasks} where state = 'ready' and workspace = ? union all "
+            "select (select min(job) from {tasks} where state = 'ready' and workspace = ? and job > ready.job) "
             "from ready where ready.job is not null) select job from ready where job is not null"
         )
         self.ready_tasks = text("{pairs_of} where t.state = 'ready'")

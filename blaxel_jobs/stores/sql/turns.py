@@ -1,8 +1,9 @@
 """Turns between processes that write one SQLite file.
 
 SQLite gives its write lock to whoever asks first after a commit, and that is the process that has just committed: beside a busy one
-the others wait for a hundred milliseconds and more. So a writer first takes its turn, an advisory lock on a file beside the database,
-and gives it back as soon as it has the write lock. A process that waits for the write lock thus keeps the busy one from asking again.
+the others wait for a hundred milliseconds and more. So a writer first takes its turn, an advisory lock on a file beside the
+database, and gives it back as soon as it has the write lock. A process that waits for the write lock thus keeps the busy one from
+asking again.
 
 This is for fairness only: nothing breaks without it. Whoever cannot get the turn in time goes on and asks SQLite.
 """

@@ -30,11 +30,7 @@ def upgrade(path: Path, table_prefix: str, patience: float) -> None:
         if _revision(connection, path, table_prefix, patience) == REVISIONS[-1]:
             return
     with contextlib.closing(open_writer(path, patience)) as connection:
-        patiently(lambda: connection.execute("begin exclusive"), path, patience)
-        if _revision(connection, path, table_prefix, patience) != REVISIONS[-1]:
-            _run(connection, path, table_prefix)
-        else:
-            connection.execute("rollback")
+        _run(connection, path, table_prefix, patience)
 
 
 def _revision(connection: sqlite3.Connection, path: Path, table_prefix: str, patience: float) -> str | None:
@@ -54,20 +50,26 @@ def _revision(connection: sqlite3.Connection, path: Path, table_prefix: str, pat
     return found
 
 
-def _run(connection: sqlite3.Connection, path: Path, table_prefix: str) -> None:
-    """Run what is missing in the exclusive transaction that the connection has open, and commit it."""
+def _run(connection: sqlite3.Connection, path: Path, table_prefix: str, patience: float) -> None:
+    """Run what is missing, in one transaction that nobody else can write beside."""
     import alembic.command
     import alembic.config
     import sqlalchemy
     from sqlalchemy.pool import StaticPool
 
-    engine = sqlalchemy.create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     config = alembic.config.Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["table_prefix"] = table_prefix
+    engine = sqlalchemy.create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     try:
         with engine.begin() as bound:
-            config.attributes["connection"] = bound
-            alembic.command.upgrade(config, REVISIONS[-1])
+            # Only here: SQLAlchemy rolls back when it first meets a connection, and leaves its beginning to the driver.
+            patiently(lambda: connection.execute("begin exclusive"), path, patience)
+            if _revision(connection, path, table_prefix, patience) != REVISIONS[-1]:
+                config.attributes["connection"] = bound
+                alembic.command.upgrade(config, REVISIONS[-1])
     except sqlalchemy.exc.DBAPIError as error:
-        raise StoreError(f"{path} could not be brought to revision {REVISIONS[-1]}, and was left as it is: {error.orig}") from error
+        raise StoreError(
+            f"{path} could not be brought to revision {REVISIONS[-1]} and was left as it is: {error.orig}. "
+            "If its tables are another program's, choose a table_prefix"
+        ) from error

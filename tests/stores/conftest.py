@@ -1,0 +1,21 @@
+"""The stores under test. A new one is a line in STORES: how to open it in an empty folder."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from blaxel_jobs.stores import JobStore, MemoryJobStore, open_store
+
+STORES: dict[str, Callable[[Path], JobStore]] = {
+    "memory": lambda _: MemoryJobStore(),
+    "sqlite": lambda folder: open_store(f"sqlite:///{folder}/jobs.db"),
+    "sqlite-prefix": lambda folder: open_store(f"sqlite:///{folder}/jobs.db", table_prefix="acme_"),
+}
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JobStore]:
+    opened = STORES[request.param](tmp_path)
+    yield opened
+    opened.close()

@@ -1,0 +1,451 @@
+"""What only a file can show: it outlives the process, other processes share it, disks fill up, and plans read no history."""
+
+import json
+import random
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blaxel_jobs.core.states import Claimed
+from blaxel_jobs.errors import StoreBusy, StoreError, Unavailable
+from blaxel_jobs.stores import open_store
+from blaxel_jobs.stores.sql.connections import check_version
+from blaxel_jobs.stores.sql.sqlite import SQLiteStore
+from blaxel_jobs.stores.sql.statements import Statements
+from blaxel_jobs.stores.sql.turns import Turns
+
+from .samples import FIRST, WORKSPACE, add, claim, claimable, contents, get, ids, move, new, report
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "jobs.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SQLiteStore]:
+    opened = SQLiteStore(path, busy_timeout=5.0)
+    yield opened
+    opened.close()
+
+
+def start(script: str, *arguments: object) -> subprocess.Popen[str]:
+    """Another process that has `store` and the samples, and runs the script."""
+    header = """
+import os, resource, sys
+from blaxel_jobs.errors import *
+from blaxel_jobs.stores.sql.sqlite import SQLiteStore
+from tests.stores.samples import *
+"""
+    command = [sys.executable, "-c", header + script, *map(str, arguments)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    out, _ = process.communicate(timeout=30)
+    return out
+
+
+# it lasts
+
+
+def test_all_is_there_after_reopening(path: Path) -> None:
+    first = SQLiteStore(path)
+    add(first, new("a", tasks=3, key="ka"), new("b"), new("c", workspace="other"))
+    (task,) = claim(first, worker="w1")
+    before = contents(first, [WORKSPACE, "other"])
+    first.close()
+    again = SQLiteStore(path)
+    assert contents(again, [WORKSPACE, "other"]) == before
+    assert report(again, [task.lease])
+    with again.begin() as transaction:
+        assert transaction.insert([new("z", key="ka")]) == [get(again, "a")]
+    again.close()
+
+
+def test_numbers_are_never_given_again(store: SQLiteStore, path: Path) -> None:
+    add(store, new("a"), new("b", tasks=2))
+    seq = get(store, "b").seq
+    (last,) = store.tasks(WORKSPACE, seq, 0, 1)
+    with sqlite3.connect(path) as other:
+        other.execute("delete from executions where id = 'b'")
+        other.execute("delete from tasks where execution = ?", (seq,))
+    other.close()
+    add(store, new("c"))
+    assert get(store, "c").seq > seq
+    assert store.tasks(WORKSPACE, get(store, "c").seq, -1, 1)[0].seq > last.seq
+
+
+def test_commits_are_on_the_disk(store: SQLiteStore) -> None:
+    with store.begin():
+        connection = store._writer
+        assert connection is not None
+        assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
+        assert connection.execute("pragma synchronous").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_killed_writer_leaves_whole_transactions(path: Path, moment: int) -> None:
+    SQLiteStore(path).close()
+    script = """
+store = SQLiteStore(sys.argv[1])
+for batch in range(1000):
+    add(store, *[new(f"{batch}-{number}", key=f"k{batch}-{number}") for number in range(1000)])
+    print(batch, flush=True)
+"""
+    process = start(script, path)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "0\n"
+    pause = random.Random(moment).random() * 0.06  # a moment, not a condition: somewhere in one of the next inserts
+    time.sleep(pause)
+    process.kill()
+    acknowledged = 1 + len(finish(process).splitlines())
+    process.wait()
+    assert_whole(path, at_least=acknowledged * 1000)
+
+
+def test_a_writer_killed_before_its_commit_leaves_nothing(path: Path) -> None:
+    script = """
+import signal
+store = SQLiteStore(sys.argv[1])
+add(store, *[new(f"a{number}") for number in range(1000)])
+with store.begin() as transaction:
+    transaction.insert([new(f"b{number}") for number in range(1000)])
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    process = start(script, path)
+    finish(process)
+    assert process.returncode == -9
+    assert_whole(path, at_least=1000)
+    survivor = SQLiteStore(path)
+    assert survivor.get(WORKSPACE, ["b0", "b999"]) == []
+    survivor.close()
+
+
+def assert_whole(path: Path, at_least: int) -> None:
+    store = SQLiteStore(path)
+    store.close()
+    connection = sqlite3.connect(path)
+    assert connection.execute("pragma integrity_check").fetchall() == [("ok",)]
+    counts = [connection.execute(f"select count(*) from {table}").fetchone()[0] for table in ("executions", "tasks", "events")]
+    connection.close()
+    assert counts[0] >= at_least
+    assert counts[0] % 1000 == 0
+    assert counts == [counts[0]] * 3
+
+
+# several processes
+
+
+def test_two_processes_write_one_file(store: SQLiteStore, path: Path) -> None:
+    script = """
+store = SQLiteStore(sys.argv[1])
+print("ready", flush=True)
+count = 0
+while not os.path.exists(sys.argv[2]):
+    add(store, new(f"theirs{count}"))
+    count += 1
+store.close()
+print(count)
+"""
+    stop = path.with_name("stop")
+    process = start(script, path, stop)
+    assert process.stdout is not None
+    process.stdout.readline()
+    waits = []
+    for number in range(200):
+        before = time.perf_counter()
+        add(store, new(f"ours{number}"))
+        waits.append(time.perf_counter() - before)
+    stop.touch()
+    theirs = int(finish(process))
+    assert theirs > 0
+    waits.sort()
+    assert waits[197] < 0.5, f"p99 {waits[197]:.3f} s"
+    assert len(store.page(WORKSPACE, None, FIRST, 10**6)) == 200 + theirs
+
+
+def test_a_process_sees_what_another_committed(store: SQLiteStore, path: Path) -> None:
+    add(store, new("a"), new("b"))
+    finish(start('store = SQLiteStore(sys.argv[1]); add(store, new("c")); claim(store, worker="theirs"); store.close()', path))
+    assert ids(store.page(WORKSPACE, None, FIRST, 10)) == ["c", "b", "a"]
+    assert store.workers() == {"theirs"}
+    assert len(claim(store, 10)) == 2
+
+
+def test_a_file_that_stays_locked_is_busy(store: SQLiteStore, path: Path) -> None:
+    other = SQLiteStore(path, busy_timeout=0.2)
+    with store.begin() as transaction:
+        transaction.insert([new("a")])
+        before = time.monotonic()
+        with pytest.raises(StoreBusy, match=r"another process has held .*jobs\.db for 0\.2 s"):
+            add(other, new("b"))
+        assert time.monotonic() - before < 5
+        assert other.page(WORKSPACE, None, FIRST, 10) == []
+    add(other, new("b"))
+    assert ids(other.page(WORKSPACE, None, FIRST, 10)) == ["b", "a"]
+    other.close()
+
+
+def test_a_turn_that_never_comes_is_not_waited_for(store: SQLiteStore, path: Path) -> None:
+    stopped = Turns(path.with_name("jobs.db-turn"))
+    with stopped.taken():
+        before = time.monotonic()
+        add(store, new("a"))
+        assert 0.2 < time.monotonic() - before < 5
+    stopped.close()
+    stopped.close()
+
+
+# reads
+
+
+def test_reads_do_not_wait_for_the_writer_and_see_what_was_committed(store: SQLiteStore) -> None:
+    add(store, new("a"))
+    before = contents_read(store)
+    with store.begin() as transaction:
+        transaction.insert([new("b")])
+        move(transaction, transaction.claimable(WORKSPACE, None, 5), Claimed("w1", 10.0))
+        seen: list[Any] = []
+        reader = threading.Thread(target=lambda: seen.append(contents_read(store)))
+        reader.start()
+        reader.join()
+        assert seen == [before]
+        assert contents_read(store) == before
+    assert contents_read(store) != before
+
+
+def contents_read(store: SQLiteStore) -> list[Any]:
+    executions = store.page(WORKSPACE, None, FIRST, 10)
+    return [
+        executions,
+        [store.tasks(WORKSPACE, execution.seq, -1, 10) for execution in executions],
+        store.workers(),
+        store.next_expiry(),
+    ]
+
+
+def test_a_closed_store_says_so_and_leaves_no_log(path: Path) -> None:
+    store = SQLiteStore(path)
+    add(store, new("a"))
+    barrier = threading.Barrier(20)
+
+    def read() -> None:
+        barrier.wait()
+        for _ in range(20):
+            store.get(WORKSPACE, ["a"])
+
+    readers = [threading.Thread(target=read) for _ in range(20)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    store.close()
+    assert not path.with_name("jobs.db-wal").exists(), "a connection is still open"
+    for use in (lambda: store.get(WORKSPACE, ["a"]), lambda: add(store, new("b")), store.next_expiry):
+        with pytest.raises(StoreError, match="closed"):
+            use()
+
+
+# failures
+
+
+def test_invariant_17_a_disk_that_refuses_loses_nothing_and_heals(path: Path) -> None:
+    """A limit on the size of files stands in for the full disk; the process is its own, since the limit is."""
+    script = """
+import json
+store = SQLiteStore(sys.argv[1])
+acknowledged, refused = [], 0
+def create(prefix):
+    global refused
+    for number in range(40):
+        name = f"{prefix}{number}"
+        try:
+            add(store, new(name, tasks=20))
+            acknowledged.append(name)
+        except Unavailable as error:
+            assert error.status_code == 503 and error.retry_after
+            refused += 1
+create("before")
+limit = max(os.path.getsize(sys.argv[1] + end) for end in ("", "-wal")) + 100_000
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+create("during")
+while_full = [execution.id for execution in store.page(WORKSPACE, None, FIRST, 1000)]
+assert sorted(while_full) == sorted(acknowledged)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+create("after")
+assert sorted(e.id for e in store.page(WORKSPACE, None, FIRST, 1000)) == sorted(acknowledged)
+store.close()
+print(json.dumps([acknowledged, refused]))
+"""
+    acknowledged, refused = json.loads(finish(start(script, path)))
+    assert refused > 0
+    assert {name for name in acknowledged if name.startswith(("before", "after"))} == {
+        f"{when}{number}" for when in ("before", "after") for number in range(40)
+    }
+    store = SQLiteStore(path)
+    assert sorted(ids(store.page(WORKSPACE, None, FIRST, 1000))) == sorted(acknowledged)
+    assert len(claimable(store, limit=10**6)) == 20 * len(acknowledged)
+    store.close()
+
+
+def test_a_full_database_is_named_and_the_rest_of_the_transaction_refused(store: SQLiteStore) -> None:
+    add(store, new("a"))
+    assert store._writer is not None
+    pages = store._writer.execute("pragma page_count").fetchone()[0]
+    store._writer.execute(f"pragma max_page_count = {pages}")
+
+    def create() -> None:
+        with store.begin() as transaction:
+            with pytest.raises(Unavailable, match="full"):
+                transaction.insert([new("b", tasks=1000)])
+            with pytest.raises(Unavailable, match="failed"):
+                transaction.insert([new("c")])
+
+    with pytest.raises(Unavailable, match="full"):
+        create()
+    assert ids(store.page(WORKSPACE, None, FIRST, 10)) == ["a"]
+    add(store, new("d"))
+
+
+def test_a_constraint_that_breaks_is_not_called_an_outage(store: SQLiteStore) -> None:
+    add(store, new("a"))
+    (task,) = claim(store)
+    events = store.events(WORKSPACE, task.execution, 0, 10)
+    with pytest.raises(sqlite3.IntegrityError), store.begin() as transaction:
+        transaction.save([], [], events[:1])
+    assert report(store, [task.lease])
+
+
+@pytest.mark.parametrize("content", [b"this is no database, but it is long enough to be looked at" * 20, b"\0" * 4096])
+def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"jobs\.db is not a SQLite database"):
+        SQLiteStore(path)
+    assert path.read_bytes() == content
+
+
+def test_a_path_that_cannot_be_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=f"there is no directory {tmp_path}/nowhere"):
+        SQLiteStore(tmp_path / "nowhere" / "jobs.db")
+    with pytest.raises(StoreError, match="unable to open"):
+        SQLiteStore(tmp_path)
+
+
+def test_an_old_sqlite_is_refused() -> None:
+    check_version((3, 35, 0))
+    with pytest.raises(StoreError, match=r"SQLite 3\.34\.1: blaxel-jobs needs 3\.35\.0"):
+        check_version((3, 34, 1))
+
+
+# plans
+
+
+PLANS = {
+    "find": ["executions_id (workspace=? AND id=?)"],
+    "find_many": ["executions_id (workspace=? AND id=?)"],
+    "having_id": ["executions_id (workspace=? AND id=?)"],
+    "having_key": ["executions_key (workspace=? AND job=? AND idempotency_key=?)"],
+    "added": ["INTEGER PRIMARY KEY (rowid>?)"],
+    "page_of_job": ["executions_of_job (workspace=? AND job=? AND seq<?)"],
+    "page_of_all": ["executions_of_all (workspace=? AND seq<?)"],
+    "tasks": ["tasks_of_execution (execution=? AND position>?)"],
+    "open_tasks": ["tasks_of_execution (execution=?)"],
+    "events": ["rowid=?", "PRIMARY KEY (execution=? AND id>?)"],
+    "claimable": ["tasks_ready (workspace=? AND job=?)", "INTEGER PRIMARY KEY (rowid=?)"],
+    "ready_jobs": ["tasks_ready (workspace=?)", "tasks_ready (workspace=? AND job>?)"],
+    "ready_tasks": ["INTEGER PRIMARY KEY (rowid=?)", "INTEGER PRIMARY KEY (rowid=?)"],
+    "leased_tasks": ["INTEGER PRIMARY KEY (rowid=?)", "INTEGER PRIMARY KEY (rowid=?)"],
+    "lease_tokens": ["INTEGER PRIMARY KEY (rowid=?)"],
+    "expired": ["tasks_leased (lease_until<?)", "INTEGER PRIMARY KEY (rowid=?)"],
+    "next_expiry": ["tasks_leased"],
+    "extend": ["INTEGER PRIMARY KEY (rowid=?)"],
+    "save_execution": ["INTEGER PRIMARY KEY (rowid=?)"],
+    "save_task": ["INTEGER PRIMARY KEY (rowid=?)"],
+}
+"""How each table is searched, in the order in which SQLite does it."""
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_plans_search_by_index(store: SQLiteStore, path: Path, name: str) -> None:
+    lines = [
+        line
+        for line in plan(path, getattr(Statements(""), name))
+        if re.match(r"SEARCH|SCAN (TABLE )?(executions|tasks|events|x|t|e)\b", line)
+    ]
+    assert len(lines) == len(PLANS[name]), lines
+    for line, search in zip(lines, PLANS[name], strict=True):
+        assert line.startswith("SEARCH")
+        assert search in line
+
+
+def test_plans_of_several_jobs_search_each(store: SQLiteStore, path: Path) -> None:
+    searches = [line for line in plan(path, Statements("").first_of(3)) if "tasks_ready (workspace=? AND job=?)" in line]
+    assert len(searches) == 3
+
+
+@pytest.mark.parametrize("name", ["expired_or_held_by", "workers"])
+def test_plans_about_workers_read_only_leases(store: SQLiteStore, path: Path, name: str) -> None:
+    lines = [line for line in plan(path, getattr(Statements(""), name)) if re.match(r"SCAN (TABLE )?t", line)]
+    assert len(lines) == 1
+    assert lines[0].endswith("USING INDEX tasks_leased")
+
+
+def plan(path: Path, sql: str) -> list[str]:
+    connection = sqlite3.connect(path)
+    numbered = sql.count("?1") or sql.count("?2")
+    count = 1 + sql.count("?2") if numbered else sql.count("?")
+    rows = connection.execute(f"explain query plan {sql}", [None] * count).fetchall()
+    connection.close()
+    return [row[3] for row in rows]
+
+
+def test_a_claim_reads_no_more_beside_history_and_other_jobs(store: SQLiteStore, path: Path) -> None:
+    """Rows read are counted in steps of SQLite's machine, which do not depend on how fast this one is."""
+    add(store, *[new(f"e{number}") for number in range(200)])
+    alone = [steps(store, None), steps(store, ["job"]), steps(store, ["job", "none"])]
+    add(store, *[new(f"h{number}", job="history") for number in range(2000)])
+    report(store, [task.lease for task in claim(store, 2000, jobs=["history"])])
+    add(store, *[new(f"f{number}", job="foreign", priority=0, workspace="other") for number in range(2000)])
+    add(store, *[new(f"l{number}") for number in range(2000)])
+    beside = [steps(store, None), steps(store, ["job"]), steps(store, ["job", "none"])]
+    assert beside == pytest.approx(alone, rel=0.1)
+    add(store, *[new(f"o{number}", job="foreign", priority=0) for number in range(2000)])
+    assert steps(store, ["job"]) == pytest.approx(alone[1], rel=0.1)
+    assert steps(store, None) < 2.5 * alone[0]
+
+
+def steps(store: SQLiteStore, jobs: list[str] | None) -> int:
+    count = 0
+
+    def tick() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    with store.begin() as transaction:
+        assert store._writer is not None
+        store._writer.set_progress_handler(tick, 10)
+        assert len(transaction.claimable(WORKSPACE, jobs, 100)) == 100
+        store._writer.set_progress_handler(None, 0)
+    return count
+
+
+def test_the_url_is_bound_to_where_the_process_stood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = open_store("sqlite:///here.db")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    add(store, new("a"))
+    assert ids(store.get(WORKSPACE, ["a"])) == ["a"]
+    store.close()
+    assert (tmp_path / "here.db").exists()
+    assert store.lock_path == tmp_path / "here.db-workers"
