@@ -1,6 +1,6 @@
 """Write docs/seeds.md, every requirement beside the tests that carry its number: `python scripts/seeds_table.py [--check]`.
 
-A test carries numbers in its name (`test_s1_18_falls_back`, `test_k_07_...`, several as `test_s1_10_11_...`), in a marker
+A test carries numbers in its name (`test_s1_18_falls_back`, several as `test_s1_10_11_...` or `test_s1_35_k_07_...`), in a marker
 (`@pytest.mark.row("S1-10", "S1-11")`) or at the start of its docstring (`S1-10, S1-11: ...`; `S1-10..14: ...` is a range).
 """
 
@@ -15,7 +15,8 @@ from typing import NamedTuple
 from scripts.generated_file import ROOT, settle
 
 REQUIREMENTS = ROOT / "docs" / "requirements.toml"
-NAME = re.compile(r"test_(?P<group>k|s\d)(?P<numbers>(?:_\d\d)+)(?:_|$)")
+NAME = re.compile(r"test(?:_(?:k|s\d)(?:_\d\d(?!\d))+)+")
+NAMED = re.compile(r"_(k|s\d)((?:_\d\d(?!\d))+)")
 NUMBER = r"(?:K|S\d)-\d\d(?:\.\.\d\d)?"
 DOCSTRING = re.compile(rf"(?P<numbers>{NUMBER}(?:, {NUMBER})*):")
 
@@ -73,8 +74,9 @@ def _tests(module: ast.Module) -> Iterator[Function]:
 def numbers_of(test: Function) -> set[str]:
     """The numbers that a test carries in its name, its `row` markers and the start of its docstring."""
     numbers: set[str] = set()
-    if named := NAME.match(test.name):
-        numbers |= {f"{named['group'].upper()}-{number}" for number in named["numbers"].split("_")[1:]}
+    if beginning := NAME.match(test.name):
+        for group, named in NAMED.findall(beginning[0]):
+            numbers |= {f"{group.upper()}-{number}" for number in named.split("_")[1:]}
     if said := DOCSTRING.match(ast.get_docstring(test) or ""):
         numbers |= {number for part in said["numbers"].split(", ") for number in _expand(part)}
     for decorator in test.decorator_list:

@@ -40,7 +40,8 @@ def bind(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (OSError, UnicodeError):
         raise ConfigError(f"the host {host!r} is not an address of this machine; --host names another") from None
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP, because asyncio turns off Nagle's algorithm only where it can tell; it costs 40 ms an answer.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

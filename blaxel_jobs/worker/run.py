@@ -90,7 +90,7 @@ class Run:
         arguments = (self.context, self.context.payload)[: self._job.takes]
         current.set(self.context)
         if self._job.is_async:
-            self._future = asyncio.ensure_future(handler(*arguments))
+            self._future = asyncio.ensure_future(_in_loop(handler, arguments))
         else:
             self._future = asyncio.get_running_loop().create_future()
             threads.submit(_in_thread(copy_context(), handler, arguments, self._future))
@@ -122,6 +122,23 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+async def _in_loop(handler: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """The call in the loop. What is no Exception, such as SystemExit, would end the loop and with it the whole worker."""
+    try:
+        return await handler(*arguments)
+    except BaseException as raised:
+        if isinstance(raised, Exception | asyncio.CancelledError | GeneratorExit | KeyboardInterrupt):
+            raise
+        raise _as_error(raised) from raised
+
+
+def _as_error(raised: BaseException) -> Exception:
+    """What a future can carry: no StopIteration, and nothing that is no Exception."""
+    if isinstance(raised, Exception) and not isinstance(raised, StopIteration):
+        return raised
+    return RuntimeError(f"the handler raised {type(raised).__name__}")
+
+
 def _in_thread(
     context: Context, handler: Callable[..., Any], arguments: tuple[Any, ...], future: asyncio.Future[Any]
 ) -> Callable[[], None]:
@@ -133,7 +150,7 @@ def _in_thread(
         try:
             value = context.run(handler, *arguments)
         except BaseException as raised:  # noqa: BLE001  also SystemExit: a handler does not end a thread of the worker
-            error = raised if isinstance(raised, Exception) else RuntimeError(f"the handler raised {type(raised).__name__}")
+            error = _as_error(raised)
         try:
             loop.call_soon_threadsafe(_set, future, value, error)
         except RuntimeError:

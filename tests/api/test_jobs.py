@@ -78,7 +78,7 @@ def test_a_failed_execution_is_returned(jobs: Jobs) -> None:
         execution.get_result()
 
 
-def test_s1_03_a_task_takes_its_duration(jobs: Jobs) -> None:
+def test_s1_03_04_a_task_takes_its_duration(jobs: Jobs) -> None:
     job = jobs.job(SIMULATED)
     begin = time.monotonic()
     execution = job.wait_for_execution(job.create_execution({"tasks": [{"duration": 0.2}] * 3}), max_wait=10)
