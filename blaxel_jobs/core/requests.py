@@ -19,6 +19,7 @@ from .records import Execution, Spec, Task
 MAX_DEPTH: Final = 64
 MAX_TASKS: Final = 10_000
 MAX_KEY: Final = 255
+MAX_IDS: Final = 10_000
 
 Id = Annotated[str, Meta(pattern=rf"^{JOB_NAME.pattern}\Z")]
 
@@ -41,6 +42,12 @@ class CreateRequest(Struct, rename="camel", forbid_unknown_fields=True, kw_only=
     id: str | UnsetType = UNSET
     job_id: str | UnsetType = UNSET
     workspace_id: str | UnsetType = UNSET
+
+
+class ExecutionIds(Struct, forbid_unknown_fields=True):
+    """The body of a bulk status and of a watch. Schema ExecutionIds."""
+
+    ids: Annotated[list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(min_length=1, max_length=MAX_IDS)]
 
 
 class Create(Struct, frozen=True, kw_only=True):
@@ -121,6 +128,14 @@ def read_create(workspace: str, job: str, body: Any, idempotency_key: str | None
         ),
         inputs=tuple([msgspec.json.encode(value).decode() for value in inputs]),
     )
+
+
+def read_ids(body: Any) -> list[str]:
+    """Check the body of a bulk status or a watch, as parsed JSON. Raises InvalidRequest with the path of the field."""
+    try:
+        return msgspec.convert(body, ExecutionIds).ids
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from None
 
 
 def check_job(job: str) -> str:

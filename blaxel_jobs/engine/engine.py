@@ -9,6 +9,7 @@ import attrs
 
 from ..core.ports import Clock, IdFactory, Rng
 from ..core.records import Execution, LeaseRef
+from ..core.requests import read_ids
 from ..core.views import View, unknown_view, update_view
 from ..define import JobDef
 from ..errors import ConfigError, Unavailable
@@ -107,11 +108,15 @@ class Engine:
             else:
                 answer = await self._auntil(wanted)
 
-    async def watch(self, workspace: str, ids: Sequence[str], quiet: float) -> AsyncGenerator[list[View], None]:
-        """The status of these executions as they are, then of those that changed, until all have ended or the engine drains.
+    def watch(self, workspace: str, body: Any, quiet: float) -> AsyncGenerator[list[View], None]:
+        """The status of the executions that `body` names, then of those that changed, until all have ended or the engine drains.
 
         An empty list comes after `quiet` seconds without a change. What there is no more, or never was, has the status `unknown`.
+        Raises InvalidRequest at once for what is no ExecutionIds.
         """
+        return self._watch(workspace, read_ids(body), quiet)
+
+    async def _watch(self, workspace: str, ids: Sequence[str], quiet: float) -> AsyncGenerator[list[View], None]:
         left = dict.fromkeys((workspace, id) for id in ids)
         keys, waiter = list(left), LoopWaiter(self.clock, every_change=True)
         self._waiters.add(keys, waiter)
@@ -163,12 +168,16 @@ class Engine:
         for job in (None,) if jobs is None else jobs:
             self._served[workspace, job] = until
 
+    def serves(self, workspace: str, job: str) -> bool:
+        """Has a worker that serves the job asked for its tasks within a lease."""
+        until = max(self._served.get((workspace, name), 0.0) for name in (job, None))
+        return until > self.clock.monotonic()
+
     def waiting_for(self, execution: Execution) -> WaitingFor | None:
         """Why the execution does not run: no worker serves its job, or nothing but its turn."""
-        if execution.status is not JobStatus.PENDING:
+        if execution.status is not JobStatus.PENDING or self.serves(execution.workspace, execution.job):
             return None
-        until = max(self._served.get((execution.workspace, job), 0.0) for job in (execution.job, None))
-        return None if until > self.clock.monotonic() else WaitingFor.WORKER
+        return WaitingFor.WORKER
 
     def start(self) -> None:
         """Begin to take back what lost workers hold."""

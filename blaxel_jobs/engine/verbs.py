@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from ..core.paging import check_limit, read_cursor, write_cursor
 from ..core.records import Execution
-from ..core.requests import check_durations, check_job, parse_prefer, read_create
+from ..core.requests import check_durations, check_job, parse_prefer, read_create, read_ids
 from ..core.views import View, created_view, event_view, execution_view, page_view, status_view, summary_view, task_view
-from ..errors import InvalidRequest
+from ..errors import InvalidRequest, NotFound
 from ..stores.base import Position
 from .batch import Created, no_such_execution
 from .commands import CancelExecution, Command, CreateExecution
@@ -124,6 +124,23 @@ def list_job_execution_events(
     return page_view(data, write_cursor(query, rows[limit - 1].id) if len(rows) > limit else None)
 
 
+def get_job(engine: "Engine", workspace: str, *, job: str) -> Verb:
+    check_job(job)
+    served = engine.serves(workspace, job)
+    if not served and not engine.knows(job):
+        found: list[Execution] = yield Read(lambda: engine.store.page(workspace, job, Position(), 1))
+        if not found:
+            raise NotFound(f"there is no job {job!r}", path="job")
+    return {"metadata": {"name": job, "workspace": workspace}, "served": served}
+
+
+def get_execution_statuses(engine: "Engine", workspace: str, *, body: Any) -> Verb:
+    ids = read_ids(body)
+    found: list[Execution] = yield Read(lambda: engine.store.get(workspace, list(dict.fromkeys(ids))))
+    by_id = {execution.id: execution for execution in found}
+    return {"data": [engine.update(id, by_id.get(id)) for id in ids]}
+
+
 def _find(
     engine: "Engine", workspace: str, job: str, execution_id: str, prefer: str | None = None
 ) -> Generator[Commit | Read | Until, Any, Execution]:
@@ -151,6 +168,8 @@ OPERATIONS: Final[Mapping[str, Callable[..., Verb]]] = {
         list_job_executions,
         list_job_execution_tasks,
         list_job_execution_events,
+        get_job,
+        get_execution_statuses,
     )
 }
 """By operation id, in snake case."""

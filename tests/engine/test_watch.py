@@ -11,6 +11,7 @@ import pytest
 from blaxel_jobs.core.states import Completed
 from blaxel_jobs.engine import Engine
 from blaxel_jobs.engine.commands import Claim, Report
+from blaxel_jobs.errors import InvalidRequest
 from blaxel_jobs.stores import open_store
 from blaxel_jobs.system import SystemClock
 
@@ -45,7 +46,7 @@ def said(updates: list[dict[str, Any]]) -> list[tuple[str, str, bool]]:
 
 async def test_a_watch_tells_every_change_and_ends(engine: Engine) -> None:
     create(engine)
-    watch = engine.watch("default", ["e1", "nope"], 10.0)
+    watch = engine.watch("default", {"ids": ["e1", "nope"]}, 10.0)
     assert said(await anext(watch)) == [("e1", "pending", False), ("nope", "unknown", True)]
     leased = await claim(engine)
     assert said(await anext(watch)) == [("e1", "running", False)]
@@ -58,7 +59,7 @@ async def test_a_watch_tells_every_change_and_ends(engine: Engine) -> None:
 
 async def test_a_quiet_watch_says_so(engine: Engine) -> None:
     create(engine)
-    watch = engine.watch("default", ["e1"], 0.01)
+    watch = engine.watch("default", {"ids": ["e1"]}, 0.01)
     assert said(await anext(watch)) == [("e1", "pending", False)]
     assert await anext(watch) == []
     await watch.aclose()
@@ -67,12 +68,26 @@ async def test_a_quiet_watch_says_so(engine: Engine) -> None:
 
 async def test_a_foreign_workspace_is_unknown(engine: Engine) -> None:
     create(engine)
-    assert said(await anext(engine.watch("other", ["e1"], 1.0))) == [("e1", "unknown", True)]
+    assert said(await anext(engine.watch("other", {"ids": ["e1"]}, 1.0))) == [("e1", "unknown", True)]
+
+
+async def test_bulk_status(engine: Engine) -> None:
+    create(engine)
+    answer = await engine.acall("get_execution_statuses", "default", {"body": {"ids": ["nope", "e1", "nope"]}})
+    assert said(answer["data"]) == [("nope", "unknown", True), ("e1", "pending", False), ("nope", "unknown", True)]
+    for bad, path in [({}, ""), ({"ids": []}, "ids"), ({"ids": ["x"] * 10_001}, "ids"), ({"ids": [1]}, "ids[0]"), ([], "")]:
+        for ask in (
+            lambda bad: engine.call("get_execution_statuses", "default", {"body": bad}),
+            lambda bad: engine.watch("default", bad, 1),
+        ):
+            with pytest.raises(InvalidRequest) as caught:
+                ask(bad)
+            assert caught.value.path == path
 
 
 async def test_draining_ends_every_watch_and_every_poll(engine: Engine) -> None:
     create(engine)
-    watch = engine.watch("default", ["e1"], 60.0)
+    watch = engine.watch("default", {"ids": ["e1"]}, 60.0)
     await anext(watch)
     arguments = {"job": "job", "execution_id": "e1", "prefer": "wait=30"}
     poll = asyncio.ensure_future(engine.acall("get_job_execution_status", "default", arguments))
@@ -88,7 +103,7 @@ async def test_what_another_process_does_is_seen_too(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/jobs.db"
     here, there = engine_on(url), engine_on(url)
     create(here)
-    watch = here.watch("default", ["e1"], 10.0)
+    watch = here.watch("default", {"ids": ["e1"]}, 10.0)
     arguments = {"job": "job", "execution_id": "e1", "prefer": "wait=30"}
     poll = asyncio.ensure_future(here.acall("get_job_execution_status", "default", arguments))
     assert said(await anext(watch)) == [("e1", "pending", False)]

@@ -5,8 +5,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .create_job_execution_output import CreateJobExecutionOutput
     from .create_job_execution_request import CreateJobExecutionRequest
+    from .execution_ids import ExecutionIds
+    from .execution_update import ExecutionUpdate
+    from .execution_update_list import ExecutionUpdateList
     from .failure import Failure
     from .health import Health
+    from .job import Job
     from .job_execution import JobExecution
     from .job_execution_event import JobExecutionEvent
     from .job_execution_event_list import JobExecutionEventList
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from .job_execution_task import JobExecutionTask
     from .job_execution_task_list import JobExecutionTaskList
     from .job_execution_task_metadata import JobExecutionTaskMetadata
+    from .job_metadata import JobMetadata
     from .page_meta import PageMeta
     from .problem import Problem
     from .recovery import Recovery
@@ -25,8 +30,12 @@ if TYPE_CHECKING:
 _MODULES = {
     "CreateJobExecutionOutput": "create_job_execution_output",
     "CreateJobExecutionRequest": "create_job_execution_request",
+    "ExecutionIds": "execution_ids",
+    "ExecutionUpdate": "execution_update",
+    "ExecutionUpdateList": "execution_update_list",
     "Failure": "failure",
     "Health": "health",
+    "Job": "job",
     "JobExecution": "job_execution",
     "JobExecutionEvent": "job_execution_event",
     "JobExecutionEventList": "job_execution_event_list",
@@ -38,6 +47,7 @@ _MODULES = {
     "JobExecutionTask": "job_execution_task",
     "JobExecutionTaskList": "job_execution_task_list",
     "JobExecutionTaskMetadata": "job_execution_task_metadata",
+    "JobMetadata": "job_metadata",
     "PageMeta": "page_meta",
     "Problem": "problem",
     "Recovery": "recovery",
@@ -46,8 +56,12 @@ _MODULES = {
 __all__ = (
     "CreateJobExecutionOutput",
     "CreateJobExecutionRequest",
+    "ExecutionIds",
+    "ExecutionUpdate",
+    "ExecutionUpdateList",
     "Failure",
     "Health",
+    "Job",
     "JobExecution",
     "JobExecutionEvent",
     "JobExecutionEventList",
@@ -59,6 +73,7 @@ __all__ = (
     "JobExecutionTask",
     "JobExecutionTaskList",
     "JobExecutionTaskMetadata",
+    "JobMetadata",
     "PageMeta",
     "Problem",
     "Recovery",

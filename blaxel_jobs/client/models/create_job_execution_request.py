@@ -23,7 +23,7 @@ class CreateJobExecutionRequest:
         description (str | Unset): Free text.
         tags (list[str] | Unset): Labels to filter by.
         metadata (Any | Unset): The user's own fields. They come back as `metadata.custom`.
-        priority (str | Unset): Which execution is taken first. Anything but critical, high, medium or low is refused.
+        priority (str | Unset): Which execution is taken first.
         env (Any | Unset): Environment variables for the tasks. Their values never come back.
         memory (int | Unset): Memory for each task in MB, for runners that can limit it.
         allow_queue (bool | Unset): False answers 429 instead of queueing when the job is at its limit.

@@ -37,7 +37,7 @@ class JobExecution:
         result (Any | Unset): The value of the task of an `input` execution that completed. Not in lists.
         results (list[Any] | Unset): The values of a `tasks` execution that has ended, in the order of its tasks; null
             for a task that did not complete.
-            Not in lists, and left out above 8 MB or 100 tasks: read the tasks route.
+            Not in lists, and left out above 8 MB or 1,000 tasks: read the tasks route.
         error (Failure | Unset): Why an execution or a task failed.
         recoveries (list[Recovery] | Unset): Every time that a task was taken back from a worker that was lost.
     """

@@ -16,7 +16,7 @@ class JobExecutionSpec:
     """
     Attributes:
         task_count (int):
-        priority (str): Which execution is taken first. Anything but critical, high, medium or low is refused.
+        priority (str): Which execution is taken first.
         idempotency_key (str | Unset):
         memory_override (int | Unset): MB.
         env_override (Any | Unset): The names that were given; every value reads `***`.

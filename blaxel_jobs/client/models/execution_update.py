@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.job_execution_stats import JobExecutionStats
+
+
+T = TypeVar("T", bound="ExecutionUpdate")
+
+
+@_attrs_define
+class ExecutionUpdate:
+    """
+    Attributes:
+        id (str):
+        status (str): pending, running, paused, completed, failed or cancelled. Text, not an enumeration: a word that a
+            client does not know
+            must not stop it.
+        done (bool):
+        job (str | Unset):
+        waiting_for (str | Unset): Why it waits: start, time, event, dependencies, concurrency, retry or worker. Left
+            out when it does not.
+        stats (JobExecutionStats | Unset):
+    """
+
+    id: str
+    status: str
+    done: bool
+    job: str | Unset = UNSET
+    waiting_for: str | Unset = UNSET
+    stats: JobExecutionStats | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        id = self.id
+
+        status = self.status
+
+        done = self.done
+
+        job = self.job
+
+        waiting_for = self.waiting_for
+
+        stats: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.stats, Unset):
+            stats = self.stats.to_dict()
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "id": id,
+                "status": status,
+                "done": done,
+            }
+        )
+        if job is not UNSET:
+            field_dict["job"] = job
+        if waiting_for is not UNSET:
+            field_dict["waitingFor"] = waiting_for
+        if stats is not UNSET:
+            field_dict["stats"] = stats
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        from ..models.job_execution_stats import JobExecutionStats
+
+        d = dict(src_dict)
+        id = d.pop("id")
+
+        status = d.pop("status")
+
+        done = d.pop("done")
+
+        job = d.pop("job", UNSET)
+
+        waiting_for = d.pop("waitingFor", UNSET)
+
+        _stats = d.pop("stats", UNSET)
+        stats: JobExecutionStats | Unset
+        if isinstance(_stats, Unset):
+            stats = UNSET
+        else:
+            stats = JobExecutionStats.from_dict(_stats)
+
+        execution_update = cls(
+            id=id,
+            status=status,
+            done=done,
+            job=job,
+            waiting_for=waiting_for,
+            stats=stats,
+        )
+
+        execution_update.additional_properties = d
+        return execution_update
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
