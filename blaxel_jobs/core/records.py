@@ -5,7 +5,8 @@ Instants are seconds since 1970 (float, UTC). Free-form JSON (inputs, results) i
 (`gc=False`): with many of them in memory, looking through them would cost more than making them.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
 
 from msgspec import Struct
 
@@ -125,6 +126,37 @@ class Task(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def lease(self) -> "LeaseRef":
         return LeaseRef(self.seq, self.token)
+
+
+class NewTasks(Sequence[Task]):
+    """The tasks of a new execution, all ready. Each is made when it is asked for, so that a store in memory need not hold them."""
+
+    __slots__ = ("_execution", "_inputs", "_queue")
+
+    def __init__(self, execution: Execution, queue: str, inputs: Sequence[Json]) -> None:
+        self._execution = execution
+        self._queue = queue
+        self._inputs = inputs
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    @overload
+    def __getitem__(self, index: int) -> Task: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Task]: ...
+    def __getitem__(self, index: int | slice) -> Task | list[Task]:
+        if isinstance(index, slice):
+            return [self.make(each) for each in range(len(self))[index]]
+        return self.make(range(len(self))[index])
+
+    def make(self, index: int, seq: int = 0, execution: int = 0) -> Task:
+        """The task at this place, with the store's numbers."""
+        new = self._execution
+        return Task(
+            seq=seq, execution=execution, workspace=new.workspace, job=new.job, queue=self._queue, index=index, id=f"task-{index}",
+            priority=new.priority, input=self._inputs[index], created_at=new.created_at, updated_at=new.created_at,
+        )  # fmt: skip
 
 
 class LeaseRef(Struct, frozen=True, gc=False):

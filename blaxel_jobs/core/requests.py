@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from ..define import JOB_NAME
 from ..errors import InvalidRequest, MalformedRequest
 from ..words import JobPriority
-from .records import Execution, Spec, Task
+from .records import Execution, NewTasks, Spec
 
 MAX_DEPTH: Final = 64
 MAX_TASKS: Final = 10_000
@@ -62,20 +62,13 @@ class Create(Struct, frozen=True, kw_only=True):
     spec: Spec
     inputs: tuple[str, ...]
 
-    def records(self, execution_id: str, queue: str, now: float) -> tuple[Execution, list[Task]]:
+    def records(self, execution_id: str, queue: str, now: float) -> "tuple[Execution, NewTasks]":
         """The execution and its tasks, new."""
         execution = Execution(
             workspace=self.workspace, id=execution_id, job=self.job, priority=self.priority.rank, total=len(self.inputs),
             created_at=now, updated_at=now, idempotency_key=self.idempotency_key, fingerprint=self.fingerprint, spec=self.spec,
         )  # fmt: skip
-        tasks = [
-            Task(
-                workspace=self.workspace, job=self.job, queue=queue, index=index, id=f"task-{index}", priority=execution.priority,
-                input=value, created_at=now, updated_at=now,
-            )
-            for index, value in enumerate(self.inputs)
-        ]  # fmt: skip
-        return execution, tasks
+        return execution, NewTasks(execution, queue, self.inputs)
 
 
 def read_json(body: bytes) -> Any:

@@ -67,6 +67,8 @@ class Batch:
 
     def apply(self, commands: Sequence[Command]) -> list[Outcome]:
         """The outcome of each command, in their order."""
+        if len(commands) == 1:
+            return _KINDS[type(commands[0])](self, list(commands))
         outcomes: list[Outcome] = [None] * len(commands)
         for kind, handle in _KINDS.items():
             places = [place for place, command in enumerate(commands) if type(command) is kind]

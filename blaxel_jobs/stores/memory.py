@@ -1,13 +1,13 @@
 """The store in memory: dicts of immutable records, changed in place under one lock, undone when a transaction raises.
 
-Order never comes from a hash: the same calls give the same answers. What is ready and what is leased stands in heaps with lazy
+A new task is not held: it is made from what its execution was created with until something happens to it. Order never comes from a hash: the same calls give the same answers. What is ready and what is leased stands in heaps with lazy
 deletion: an entry counts only while the record says the same, so nothing is ever searched for and removed.
 """
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -15,7 +15,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ..core.records import Event, Execution, LeaseRef, Task
+from ..core.records import Event, Execution, LeaseRef, NewTasks, Task
 from ..core.states import created
 from ..words import JobStatus, WaitingFor
 from .base import Position, Transaction
@@ -26,8 +26,8 @@ RUNNING: Final = JobStatus.RUNNING
 _SLACK: Final = 1024
 """How many entries of ended leases are left in the heap before it is rebuilt, beyond as many as there are leases."""
 
-_Ready = list[tuple[int, int]]
-"""A heap of (priority, seq of a task)."""
+_Ready = list[tuple[int, int, int, int]]
+"""A heap of (priority, seq of a task, seq behind the last one, seq of their execution): tasks that are ready, as runs."""
 
 
 class MemoryJobStore:
@@ -44,6 +44,8 @@ class MemoryJobStore:
         self._last_task = 0
         self._executions: dict[int, Execution] = {}
         self._tasks: dict[int, Task] = {}
+        """Those to which something happened; of the others `_made` knows all there is."""
+        self._made: dict[int, NewTasks] = {}
         self._by_id: dict[tuple[str, str], int] = {}
         self._by_key: dict[tuple[str, str, str], int] = {}
         self._tasks_of: dict[int, range] = {}
@@ -74,7 +76,7 @@ class MemoryJobStore:
             if not self._is_in(workspace, execution):
                 return []
             start = max(0, after + 1)
-            return [self._tasks[seq] for seq in self._tasks_of[execution][start : start + limit]]
+            return [self._task(seq, execution) for seq in self._tasks_of[execution][start : start + limit]]
 
     def events(self, workspace: str, execution: int, after: int, limit: int) -> list[Event]:
         with self._lock:
@@ -109,6 +111,12 @@ class MemoryJobStore:
     def _is_lease(self, entry: tuple[float, int]) -> bool:
         return entry[1] in self._leased and self._tasks[entry[1]].lease_until == entry[0]
 
+    def _task(self, seq: int, execution: int) -> Task:
+        task = self._tasks.get(seq)
+        if task is None:
+            task = self._made[execution].make(seq - self._tasks_of[execution].start, seq, execution)
+        return task
+
     def _put(self, task: Task, before: Task | None) -> None:
         """Keep a task, and what it is found by."""
         seq = task.seq
@@ -121,8 +129,11 @@ class MemoryJobStore:
         if before is not None and before.status is RUNNING:
             self._leased.pop(seq, None)
         if _is_ready(task):
-            jobs = self._ready.setdefault(task.workspace, {})
-            heappush(jobs.setdefault(task.job, []), (task.priority, seq))
+            self._push_ready(task, seq + 1)
+
+    def _push_ready(self, first: Task, stop: int) -> None:
+        jobs = self._ready.setdefault(first.workspace, {})
+        heappush(jobs.setdefault(first.job, []), (first.priority, first.seq, stop, first.execution))
 
     def _push_expiry(self, until: float, seq: int) -> None:
         expiries = self._expiries
@@ -139,7 +150,8 @@ class _Transaction:
         self._store = store
         self._added: list[Execution] = []
         self._executions_before: list[Execution] = []
-        self._tasks_before: list[Task] = []
+        self._tasks_before: list[tuple[Task, Task | None]] = []
+        """Each task as it was saved, and as it was held before."""
         self._told: list[int] = []
         self._offered: list[Task] = []
 
@@ -164,8 +176,8 @@ class _Transaction:
         return self._store._find(workspace, ids)
 
     def open_tasks(self, execution: int) -> list[Task]:
-        tasks = self._store._tasks
-        return [task for seq in self._store._tasks_of.get(execution, ()) if not (task := tasks[seq]).done]
+        task_of = self._store._task
+        return [task for seq in self._store._tasks_of.get(execution, ()) if not (task := task_of(seq, execution)).done]
 
     def insert(self, news: Sequence[tuple[Execution, Sequence[Task]]]) -> list[Execution | None]:
         answers: list[Execution | None] = []
@@ -220,8 +232,8 @@ class _Transaction:
             self._told.append(event.execution)
 
     def _save_task(self, task: Task) -> None:
-        before = self._store._tasks[task.seq]
-        self._tasks_before.append(before)
+        before = self._store._tasks.get(task.seq)
+        self._tasks_before.append((task, before))
         self._store._put(task, before)
 
     def _holds(self, ref: LeaseRef) -> bool:
@@ -250,48 +262,50 @@ class _Transaction:
             store._created.setdefault((new.workspace, job), []).append(seq)
         store._events[seq] = [created(execution)]
         store._tasks_of[seq] = range(first, first + len(tasks))
-        for number, task in enumerate(tasks, first):
-            store._put(replace(task, seq=number, execution=seq), None)
+        if isinstance(tasks, NewTasks):
+            store._made[seq] = tasks
+            ready = store._ready.setdefault(new.workspace, {}).setdefault(new.job, [])
+            heappush(ready, (new.priority, first, first + len(tasks), seq))
+        else:
+            for number, task in enumerate(tasks, first):
+                store._put(replace(task, seq=number, execution=seq), None)
 
     def _first(self, ready: dict[str, _Ready], jobs: list[str], limit: int) -> list[Task]:
         """Take the first tasks of these jobs out of their heaps."""
         heads: list[tuple[int, int, str]] = []
         for job in jobs:
             self._push_head(heads, ready, job)
-        tasks = self._store._tasks
         taken: list[Task] = []
         while heads and len(taken) < limit:
             priority, seq, job = heappop(heads)
             heap = ready[job]
+            taken.append(self._store._task(seq, heap[0][3]))
             # The same task stands twice in its heap after a claim that was undone; then the two are neighbours.
-            while heap and heap[0] == (priority, seq):
-                heappop(heap)
-            taken.append(tasks[seq])
+            while heap and heap[0][1] == seq and heap[0][0] == priority:
+                _drop_first(heap)
             self._push_head(heads, ready, job)
         return taken
 
     def _push_head(self, heads: list[tuple[int, int, str]], ready: dict[str, _Ready], job: str) -> None:
         heap = ready[job]
-        tasks = self._store._tasks
+        store = self._store
         while heap:
-            priority, seq = heap[0]
-            task = tasks.get(seq)
-            if task is not None and _is_ready(task) and task.priority == priority:
+            priority, seq, _, execution = heap[0]
+            task = store._tasks.get(seq)
+            if execution in store._tasks_of and (task is None or (_is_ready(task) and task.priority == priority)):
                 heappush(heads, (priority, seq, job))
                 return
-            heappop(heap)
+            _drop_first(heap)
         del ready[job]
 
     def _take_back_offered(self) -> None:
         """What was offered by `claimable` and not claimed goes back to its heap."""
         if not self._offered:
             return
-        tasks = self._store._tasks
+        store = self._store
         for offered in self._offered:
-            task = tasks.get(offered.seq)
-            if task is not None and _is_ready(task):
-                jobs = self._store._ready.setdefault(task.workspace, {})
-                heappush(jobs.setdefault(task.job, []), (task.priority, task.seq))
+            if offered.execution in store._tasks_of and _is_ready(store._task(offered.seq, offered.execution)):
+                store._push_ready(offered, offered.seq + 1)
         self._offered = []
 
     def _roll_back(self) -> None:
@@ -299,8 +313,13 @@ class _Transaction:
         store = self._store
         for seq in reversed(self._told):
             store._events[seq].pop()
-        for task in reversed(self._tasks_before):
-            store._put(task, store._tasks[task.seq])
+        for saved, before in reversed(self._tasks_before):
+            if before is not None:
+                store._put(before, saved)
+            else:
+                store._leased.pop(saved.seq, None)
+                del store._tasks[saved.seq]
+                store._push_ready(store._task(saved.seq, saved.execution), saved.seq + 1)
         for execution in reversed(self._executions_before):
             store._executions[execution.seq] = execution
         for execution in reversed(self._added):
@@ -310,8 +329,9 @@ class _Transaction:
         store = self._store
         seq = execution.seq
         for number in store._tasks_of.pop(seq):
-            del store._tasks[number]
+            store._tasks.pop(number, None)
             store._leased.pop(number, None)
+        store._made.pop(seq, None)
         del store._events[seq]
         for job in (execution.job, None):
             store._created[execution.workspace, job].pop()
@@ -319,6 +339,15 @@ class _Transaction:
             del store._by_key[execution.workspace, execution.job, execution.idempotency_key]
         del store._by_id[execution.workspace, execution.id]
         del store._executions[seq]
+
+
+def _drop_first(heap: _Ready) -> None:
+    """Take the first task off the first run."""
+    priority, seq, stop, execution = heap[0]
+    if seq + 1 < stop:
+        heapreplace(heap, (priority, seq + 1, stop, execution))
+    else:
+        heappop(heap)
 
 
 def _is_ready(task: Task) -> bool:
