@@ -213,8 +213,8 @@ class Execution:
         self._model = self._whole = model
         return self
 
-    def _refresh(self) -> "Flow[Execution]":
-        return self._take((yield from flow.get_execution(self._seam, self.job, self.id)))
+    def _refresh(self, prefer: str | None = None) -> "Flow[Execution]":
+        return self._take((yield from flow.get_execution(self._seam, self.job, self.id, prefer)))
 
     def _cancel(self) -> "Flow[Execution]":
         return self._take((yield from flow.cancel_execution(self._seam, self.job, self.id)))
@@ -226,7 +226,7 @@ class Execution:
     def _result(self, max_wait: float) -> Flow[Any]:
         flow.check_wait(max_wait, 0)
         if not self.done or self._whole is None:
-            yield from self._refresh() if max_wait == 0 else self._wait(max_wait, 3, False)
+            yield from self._refresh(flow.LOOK) if max_wait == 0 else self._wait(max_wait, 3, False)
         whole = self._read("result")
         if not whole.done:
             raise NotFinished(f"execution {self.id} is {self.status}: it has no result yet")

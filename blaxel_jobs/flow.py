@@ -197,8 +197,8 @@ def _body(request: "CreateJobExecutionRequest | Mapping[str, Any]", options: Map
     return attrs.evolve(request, **chosen) if chosen else request
 
 
-def get_execution(seam: Seam, job: str, execution_id: str) -> "Flow[JobExecution]":
-    arguments = {"job": job, "execution_id": _checked_id(execution_id)}
+def get_execution(seam: Seam, job: str, execution_id: str, prefer: str | None = None) -> "Flow[JobExecution]":
+    arguments = _given(job=job, execution_id=_checked_id(execution_id), prefer=prefer)
     return (yield from call(seam, Op("get_job_execution", "JobExecution", arguments)))  # type: ignore[no-any-return]
 
 
@@ -257,6 +257,8 @@ def _checked_id(execution_id: object) -> str:
 # Waiting
 
 LONGEST_POLL: Final = 30
+LOOK: Final = "wait=0"
+"""The `Prefer` of a look within a wait: where time is the mock's, it is the wait that moves it, and no look."""
 FIRST_PAUSE: Final = 0.05
 SLACK: Final = 0.02
 """A whole second that is this short of a second still counts as one: the answer comes that much after the deadline."""
@@ -274,7 +276,7 @@ def wait_for_execution(
     """
     check_wait(max_wait, interval)
     if max_wait == 0:
-        model = yield from get_execution(seam, job, execution_id)
+        model = yield from get_execution(seam, job, execution_id, LOOK)
         if model.done:
             return read(model)
         raise _timeout(execution_id, 0.0, read(model), None)
@@ -314,7 +316,7 @@ class _Wait:
         """Ask once. True when the execution is done; else `pause` is set."""
         left = max(self.deadline - now, 0.0)
         hold = int(min(LONGEST_POLL, left + SLACK))
-        arguments = {**self.arguments, "prefer": f"wait={hold}"} if hold >= 1 else self.arguments
+        arguments = {**self.arguments, "prefer": f"wait={hold}"}
         # Until something was seen, a slow first connection is not cut off by a short wait.
         grace = max(GRACE, 2 * self.round_trip) if self.model else max(GRACE, 1.0 - left)
         try:

@@ -98,7 +98,9 @@ def read_create(workspace: str, job: str, body: Any, idempotency_key: str | None
         raise InvalidRequest("send input or tasks, not both", path="input")
     if not single and request.tasks is UNSET:
         raise InvalidRequest("send input (any JSON value) or tasks (a list of objects)", path="tasks")
-    canonical = msgspec.json.encode({name: value for name, value in body.items() if name != "idempotencyKey"}, order="sorted")
+    if "idempotencyKey" in body:  # what the header says as well is not part of what is asked for
+        body = {name: value for name, value in body.items() if name != "idempotencyKey"}
+    canonical = msgspec.json.encode(body, order="sorted")
     _check_depth(canonical, body)
     if idempotency_key is not None and not 1 <= len(idempotency_key) <= MAX_KEY:
         raise InvalidRequest(f"an idempotency key has 1 to {MAX_KEY} characters", path="Idempotency-Key")
@@ -110,15 +112,7 @@ def read_create(workspace: str, job: str, body: Any, idempotency_key: str | None
         idempotency_key=_or_none(request.idempotency_key) or idempotency_key,
         fingerprint=hashlib.sha256(canonical).hexdigest(),
         priority=_or_none(request.priority) or JobPriority.MEDIUM,
-        spec=Spec(
-            single=single,
-            name=_or_none(request.name),
-            description=_or_none(request.description),
-            tags=_or_none(request.tags) or [],
-            custom=_or_none(request.metadata),
-            env=_or_none(request.env),
-            memory=_or_none(request.memory),
-        ),
+        spec=_PLAIN[single] if len(body) == 1 else _spec(request, single),
         inputs=tuple([msgspec.json.encode(value).decode() for value in inputs]),
     )
 
@@ -129,6 +123,22 @@ def read_ids(body: Any) -> list[str]:
         return msgspec.convert(body, ExecutionIds).ids
     except msgspec.ValidationError as error:
         raise _invalid(error) from None
+
+
+_PLAIN: Final = (Spec(), Spec(single=True))
+"""The spec of an execution of which nothing was said but its work: one for all of them."""
+
+
+def _spec(request: CreateRequest, single: bool) -> Spec:
+    return Spec(
+        single=single,
+        name=_or_none(request.name),
+        description=_or_none(request.description),
+        tags=_or_none(request.tags) or [],
+        custom=_or_none(request.metadata),
+        env=_or_none(request.env),
+        memory=_or_none(request.memory),
+    )
 
 
 def check_job(job: str) -> str:

@@ -99,7 +99,7 @@ def cancel(execution: Execution, open_tasks: Iterable[Task], now: float) -> tupl
 
 def created(execution: Execution) -> Event:
     """The first event of every execution."""
-    return Event(execution=execution.seq, id=1, at=execution.created_at, type="created", status=execution.status)
+    return Event(execution=execution.seq, id=1, at=execution.created_at, type="created", status=PENDING)
 
 
 def _move(task: Task, event: TaskEvent, now: float) -> Task:

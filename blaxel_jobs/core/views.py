@@ -54,7 +54,9 @@ def summary_view(execution: Execution, waiting_for: WaitingFor | None, trace: bo
 
 def created_view(execution: Execution, disposition: str, waiting_for: WaitingFor | None) -> View:
     """Schema CreateJobExecutionOutput."""
-    return {"executionId": execution.id, "disposition": disposition, **summary_view(execution, waiting_for)}
+    view = summary_view(execution, waiting_for)
+    view["executionId"], view["disposition"] = execution.id, disposition
+    return view
 
 
 def execution_view(execution: Execution, tasks: Sequence[Task], waiting_for: WaitingFor | None, shown: int) -> View:

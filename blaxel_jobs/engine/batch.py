@@ -200,6 +200,8 @@ def _guarded(handle: Callable[[C], Outcome], command: C) -> Outcome:
 
 def _without_repeats(executions: list[Execution]) -> list[list[int]]:
     """Places in groups within which no id and no key stands twice. One group, but for callers that race with the same key."""
+    if len(executions) == 1:
+        return [[0]]
     groups: list[tuple[set[tuple[str, ...]], list[int]]] = []
     for place, execution in enumerate(executions):
         names: set[tuple[str, ...]] = {(execution.workspace, execution.id)}

@@ -170,8 +170,8 @@ class Engine:
 
     def serves(self, workspace: str, job: str) -> bool:
         """Has a worker that serves the job asked for its tasks within a lease."""
-        until = max(self._served.get((workspace, name), 0.0) for name in (job, None))
-        return until > self.clock.monotonic()
+        served, now = self._served, self.clock.monotonic()
+        return served.get((workspace, job), 0.0) > now or served.get((workspace, None), 0.0) > now
 
     def waiting_for(self, execution: Execution) -> WaitingFor | None:
         """Why the execution does not run: no worker serves its job, or nothing but its turn."""

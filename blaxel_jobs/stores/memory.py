@@ -50,6 +50,7 @@ class MemoryJobStore:
         self._by_key: dict[tuple[str, str, str], int] = {}
         self._tasks_of: dict[int, range] = {}
         self._events: dict[int, list[Event]] = {}
+        """All but the first, which the execution tells by itself."""
         self._created: dict[tuple[str, str | None], list[int]] = {}
         """Executions of (workspace, job), and of (workspace, None) for all jobs, the oldest first."""
         self._ready: dict[str, dict[str, _Ready]] = {}
@@ -82,8 +83,10 @@ class MemoryJobStore:
         with self._lock:
             if not self._is_in(workspace, execution):
                 return []
-            start = max(0, after)
-            return self._events[execution][start : start + limit]
+            told = self._events[execution]
+            if after > 0:
+                return told[after - 1 : after - 1 + limit]
+            return [created(self._executions[execution]), *told[: limit - 1]][:limit]
 
     def next_expiry(self) -> float | None:
         with self._lock:
@@ -260,7 +263,7 @@ class _Transaction:
             store._by_key[new.workspace, new.job, new.idempotency_key] = seq
         for job in (new.job, None):
             store._created.setdefault((new.workspace, job), []).append(seq)
-        store._events[seq] = [created(execution)]
+        store._events[seq] = []
         store._tasks_of[seq] = range(first, first + len(tasks))
         if isinstance(tasks, NewTasks):
             store._made[seq] = tasks

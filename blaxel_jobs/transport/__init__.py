@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pkgutil import walk_packages
-from time import sleep
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -20,12 +19,13 @@ from .. import __version__
 from ..client import api
 from ..config import Settings
 from ..errors import ContractError, InvalidRequest, NotSerializable
-from ..flow import Op
+from ..flow import LOOK, Op
 from ..plain import check_plain
-from ..system import SystemClock, new_key, rng
+from ..system import new_key, rng
 from ..words import CONTRACT
 from .answers import read_answer
 from .connections import CALLS, Connections
+from .stand_in import StandIn, Time, Wire, present, stand_in_for
 
 __all__ = ["HttpSeam"]
 
@@ -48,35 +48,45 @@ class _Link(NamedTuple):
 
     settings: Settings
     headers: httpx.Headers
-    connections: Connections
+    connections: Wire
 
 
 class HttpSeam:
     """Performs operations over HTTP. Any number of threads and event loops may share one; it survives a fork.
 
-    `settings` may be a function, called at the first request: making a seam reads nothing. `transport` is for tests: it replaces
-    the network.
+    `settings` may be a function, called at the first request: making a seam reads nothing. `transport` and `stand_in` are for tests:
+    the one replaces the network, the other time as well.
     """
 
-    def __init__(self, settings: Settings | Callable[[], Settings] = Settings, *, transport: Any = None) -> None:
+    def __init__(
+        self, settings: Settings | Callable[[], Settings] = Settings, *, transport: Any = None, stand_in: StandIn | None = None
+    ) -> None:
         self._settings = settings
         self._transport = transport
+        self._stand_in = stand_in
         self._links: dict[int, _Link] = {}
         self._operations: dict[str, _Operation] = {}
+        self._time = Time()
 
-    monotonic = staticmethod(SystemClock.monotonic)
-    random = staticmethod(rng.random)
-    new_key = staticmethod(new_key)
-    sleep = staticmethod(sleep)
+    def monotonic(self) -> float:
+        return (self._stands_in() or self._time).monotonic()
+
+    def random(self) -> float:
+        return (self._stands_in() or rng).random()
+
+    def new_key(self) -> str:
+        stand_in = self._stands_in()
+        return stand_in.new_key() if stand_in else new_key()
+
+    def sleep(self, seconds: float) -> None:
+        (self._stands_in() or self._time).sleep(seconds)
 
     async def asleep(self, seconds: float) -> None:
-        import anyio
-
-        await anyio.sleep(seconds)
+        await (self._stands_in() or self._time).asleep(seconds)
 
     @property
     def retries(self) -> int:
-        return self._link().settings.connect_retries
+        return self._network().settings.connect_retries
 
     def perform(self, op: Op) -> Any:
         """Raises ConnectionFailed, RequestTimeout, ContractError, InvalidRequest and the RequestError of the answer's status."""
@@ -84,9 +94,12 @@ class HttpSeam:
         operation = self._operation(op.id)
         group, arguments = _admitted(link, op.arguments)
         try:
-            response = link.connections.send(_request(link, operation, arguments, op.timeout), group)
+            request = _request(link, operation, arguments, op.timeout)
+            began = self._time.stamp(request)
+            response = link.connections.send(request, group)
         finally:
             link.connections.give_back(group)
+        self._time.answered(began, response)
         return read_answer(op, operation.parse_response, response)
 
     async def aperform(self, op: Op) -> Any:
@@ -95,9 +108,12 @@ class HttpSeam:
         operation = self._operation(op.id)
         group, arguments = _admitted(link, op.arguments)
         try:
-            response = await link.connections.asend(_request(link, operation, arguments, op.timeout), group)
+            request = _request(link, operation, arguments, op.timeout)
+            began = self._time.stamp(request)
+            response = await link.connections.asend(request, group)
         finally:
             link.connections.give_back(group)
+        self._time.answered(began, response)
         return read_answer(op, operation.parse_response, response)
 
     def close(self) -> None:
@@ -113,7 +129,20 @@ class HttpSeam:
             link.connections.close()
             await link.connections.aclose()
 
+    def _stands_in(self) -> StandIn | None:
+        """What we speak to instead of the network, if anything."""
+        if self._stand_in is not None or self._transport is not None or not present():
+            return self._stand_in
+        return stand_in_for(self._network().settings.base_url)
+
     def _link(self) -> _Link:
+        stand_in = self._stands_in()
+        if stand_in is None:
+            return self._network()
+        settings = self._network().settings
+        return _Link(settings, httpx.Headers(_headers(settings)), stand_in.wire)
+
+    def _network(self) -> _Link:
         """A child process has connections of its own: those of its parent are neither used nor closed."""
         link = self._links.get(os.getpid())
         if link is None:
@@ -141,11 +170,11 @@ def _module(name: str) -> ModuleType:
 
 
 def _admitted(link: _Link, arguments: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
-    """The connections to use, and the arguments: a long poll too many is asked without `prefer`, and so answered at once."""
-    if "prefer" not in arguments:
+    """The connections to use, and the arguments: a long poll too many is answered at once."""
+    if arguments.get("prefer", LOOK) == LOOK:
         return CALLS, arguments
     group = link.connections.take_poll()
-    return group, arguments if group != CALLS else {name: value for name, value in arguments.items() if name != "prefer"}
+    return group, arguments if group != CALLS else {**arguments, "prefer": LOOK}
 
 
 def _request(link: _Link, operation: _Operation, arguments: Mapping[str, Any], at_most: float | None) -> httpx.Request:

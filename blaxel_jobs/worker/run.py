@@ -147,6 +147,8 @@ def _in_thread(
 
     def call() -> None:
         value, error = None, None
+        if future.cancelled():
+            return
         try:
             value = context.run(handler, *arguments)
         except BaseException as raised:  # noqa: BLE001  also SystemExit: a handler does not end a thread of the worker
