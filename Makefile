@@ -65,4 +65,4 @@ soak: setup ## the full-size runs of the reliability tests
 	$(BIN)/python -m pytest -m soak $(PYTEST_FLAGS)
 
 clean: ## remove what was built; keeps .venv
-	rm -rf build dist .demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf build dist .demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis .coverage
