@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .jobs import ExecutionList, Job, JobsClient, bl_job
     from .manager import JobManager
     from .words import JobPriority, JobStatus
+    from .worker.context import TaskContext
 
 __version__ = "0.1.0"
 
@@ -71,6 +72,7 @@ _NAMES = {
     "jobs": "ExecutionList Job JobsClient bl_job",
     "manager": "JobManager",
     "words": "JobPriority JobStatus",
+    "worker.context": "TaskContext",
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
@@ -111,6 +113,7 @@ __all__ = [
     "StoreBusy",
     "StoreError",
     "StoreTooNew",
+    "TaskContext",
     "TooLarge",
     "TooManyRequests",
     "Unauthorized",

@@ -7,6 +7,7 @@ together, once per tick, and are answered together, in one callback.
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -134,6 +135,7 @@ class Grouped:
         self._work.release()
         if threading.current_thread() is not self._thread:
             self._thread.join()
+        self._refuse()
 
     def _flush(self, inbox: list[_Waiting]) -> None:
         arrived, inbox[:] = inbox[:], []
@@ -185,9 +187,11 @@ class Grouped:
         return [self._commit([command])[0] for command in commands]
 
     def _refuse(self) -> None:
+        """Nobody commits any more. Called by whoever may have queued last, so two may take turns here."""
         for queue in (self._urgent, self._creates):
-            batch = [queue.popleft() for _ in range(len(queue))]
-            _answer(batch, [Unavailable("the engine is closed")] * len(batch))
+            with contextlib.suppress(IndexError):
+                while True:
+                    _answer([queue.popleft()], [Unavailable("the engine is closed")])
 
 
 def _unwrap(outcome: Any) -> Any:

@@ -1,21 +1,24 @@
 """The ASGI app: each request goes through the guard to the handler of its route, and each answer leaves by one place."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from ..core.requests import parse_prefer
 from ..errors import Forbidden, MethodNotAllowed, NotFound, RequestError, ServerError, Unavailable
 from .asgi import Receive, Scope, Send
 from .body import BodyLimits, gone, read_body
+from .dialect import HeaderList
 from .exchange import ClientGone, Exchange
 from .guard import Guard, Hosts
 from .keys import Keyring
 from .operations import OPERATIONS, Operation, read_arguments
 from .routes import Handler, Resource, Routes
+from .stream import QUIET, Updates, Views, begin, send_updates
 
 logger: Final = logging.getLogger("blaxel_jobs.server")
 
@@ -26,6 +29,7 @@ class Engine(Protocol):
     """What the app needs of an engine."""
 
     async def acall(self, operation: str, workspace: str, arguments: Mapping[str, Any]) -> Any: ...
+    def watch(self, workspace: str, body: Any, quiet: float) -> AsyncGenerator[Views, None]: ...
     def ready(self) -> None: ...
     def release_waiters(self) -> None: ...
 
@@ -46,15 +50,18 @@ class App:
         hosts: Hosts | None = None,
         origins: Iterable[str] = (),
         limits: BodyLimits | None = None,
+        quiet: float = QUIET,
     ) -> None:
         """Without keys anybody is let in; without hosts the loopback names are answered for.
 
         `version` is what /healthz shows. `new_id` is called once: what it makes begins the ids of requests that bring none.
+        `quiet` is after how many seconds without an update a stream says that it lives.
         """
         self._engine = engine
         self._health = {"status": "ok", "version": version}
         self._guard = Guard(keys=keys or Keyring(), hosts=hosts or Hosts(), origins=origins)
         self._limits = limits or BodyLimits()
+        self._quiet = quiet
         self._draining = False
         self._prefix = new_id()[-12:]
         self._count = itertools.count(1)
@@ -78,6 +85,9 @@ class App:
         status = 200
         try:
             view = await self._handle(exchange, receive)
+            if isinstance(view, Updates):
+                await self._stream(exchange, view, receive, send)
+                return
             headers, body = exchange.answer(view)
             if view is _NO_CONTENT:
                 status = 204
@@ -87,14 +97,27 @@ class App:
             status = error.status_code
             headers, body = exchange.problem(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
-            logger.error("request %s failed: %s", exchange.request_id, _stack(error))  # noqa: TRY400 - its text may quote the caller
+            _log_failure(exchange, error)
             message = f"the server failed; its log names this request {exchange.request_id}"
             status = ServerError.status_code
             headers, body = exchange.problem(ServerError(message))
+        await self._start(status, headers, send)
+        await send({"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else body})
+
+    async def _start(self, status: int, headers: HeaderList, send: Send) -> None:
         if self._draining:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else body})
+
+    async def _stream(self, exchange: Exchange, updates: Updates, receive: Receive, send: Send) -> None:
+        """What goes wrong from here on ends the answer, without `end`: the caller opens it again and is told then."""
+        async with contextlib.aclosing(updates.following):
+            await self._start(200, exchange.stream_headers(), send)
+            try:
+                await send_updates(updates, exchange.dialect.encode, receive, send)
+            except Exception as error:  # noqa: BLE001 - as above
+                _log_failure(exchange, error)
+                await send({"type": "http.response.body", "body": b""})
 
     async def _handle(self, exchange: Exchange, receive: Receive) -> Any:
         exchange.check_headers()
@@ -131,6 +154,8 @@ class App:
             arguments = read_arguments(operation, exchange)
             if operation.body:
                 arguments["body"] = await read_body(exchange.headers, receive, self._limits)
+            if operation.stream:
+                return await begin(self._engine.watch(principal.workspace, arguments["body"], self._quiet))
             if "prefer" in arguments:
                 return await self._long_poll(operation, exchange, arguments, receive)
             return await self._engine.acall(operation.id, principal.workspace, arguments)
@@ -182,6 +207,10 @@ async def _refuse_protocol(scope: Scope, receive: Receive, send: Send) -> None:
         raise NotFound(f"there is no {scope['type']} here")
     await receive()
     await send({"type": "websocket.close", "code": 1003})
+
+
+def _log_failure(exchange: Exchange, error: BaseException) -> None:
+    logger.error("request %s failed: %s", exchange.request_id, _stack(error))  # its text may quote the caller
 
 
 def _stack(error: BaseException) -> str:

@@ -14,6 +14,10 @@ from .keys import ANYBODY, Principal
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", b"application/problem+json")
+_STREAM: Final[HeaderList] = [
+    (b"content-type", b"text/event-stream"),
+    (b"x-accel-buffering", b"no"),  # proxies that collect answers would collect this one to its end
+]
 _CHALLENGE: Final = (b"www-authenticate", b'Bearer realm="blaxel-jobs"')
 _CLOSE: Final = (b"connection", b"close")
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -69,6 +73,10 @@ class Exchange:
             return self._common(), b""
         body = self.dialect.encode(view)
         return [_JSON, (b"content-length", b"%d" % len(body)), *self._common()], body
+
+    def stream_headers(self) -> HeaderList:
+        """Headers of an answer that comes in pieces, and so has no length."""
+        return [*_STREAM, *self._common()]
 
     def problem(self, error: RequestError) -> tuple[HeaderList, bytes]:
         """Headers and body for an error."""

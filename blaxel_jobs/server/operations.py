@@ -38,6 +38,8 @@ class Operation:
     query: tuple[Parameter, ...] = ()
     headers: tuple[Parameter, ...] = ()
     body: bool = False
+    stream: bool = False
+    """Answered with server-sent events."""
 
 
 LIMIT: Final = Parameter("limit", "limit", integer=True)
@@ -57,6 +59,9 @@ OPERATIONS: Final = (
     Operation("cancel_job_execution", "DELETE", _EXECUTION, "submit"),
     Operation("list_job_execution_tasks", "GET", f"{_EXECUTION}/tasks", "read", query=(LIMIT, CURSOR)),
     Operation("list_job_execution_events", "GET", f"{_EXECUTION}/events", "read", query=(LIMIT, CURSOR)),
+    Operation("watch_executions", "POST", "/v0/watch", "read", body=True, stream=True),
+    Operation("get_execution_statuses", "POST", "/v0/executions/status", "read", body=True),
+    Operation("get_job", "GET", "/v0/jobs/{job}", "read"),
 )
 
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")

@@ -54,8 +54,8 @@ class _Link(NamedTuple):
 class HttpSeam:
     """Performs operations over HTTP. Any number of threads and event loops may share one; it survives a fork.
 
-    `settings` may be a function, called at the first request: making a seam reads nothing. `transport` and `stand_in` are for tests:
-    the one replaces the network, the other time as well.
+    `settings` may be a function, called at the first request: making a seam reads nothing. `transport` and `stand_in` are for
+    tests: the one replaces the network, the other time as well.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """Servers of a mock's time: one that stands in for the network in this process, and one that is reached over it.
 
-While a stand-in is there, every seam of this process speaks to it and to nothing else, whatever its settings say, and keeps its time.
+While a stand-in is there, every seam of this process speaks to it and to nothing else, whatever its settings say, and keeps its
+time.
 """
 
 import os
@@ -32,9 +33,13 @@ class Wire(Protocol):
 class StandIn(Protocol):
     """What stands in for the network and for time."""
 
-    wire: Wire
-    url: str | None
-    """Where it listens as well. Seams whose base_url begins so reach it there."""
+    @property
+    def wire(self) -> Wire: ...
+
+    @property
+    def url(self) -> str | None:
+        """Where it listens as well. Seams whose base_url begins so reach it there."""
+        ...
 
     def monotonic(self) -> float: ...
     def random(self) -> float: ...
@@ -75,7 +80,8 @@ def stand_in_for(base_url: str) -> StandIn | None:
     pid, innermost = entries[-1]
     if pid != os.getpid():
         raise ConfigError(
-            "the mock server is in the process that started this one: make it MockServer(live=True), and set BL_API_URL to its url here"
+            "the mock server is in the process that started this one: make it MockServer(live=True), and "
+            "set BL_API_URL here to its url"
         )
     return innermost
 

@@ -8,9 +8,10 @@ from contextvars import Context, copy_context
 from typing import Any, Final
 
 from .. import plain
+from ..core.ports import Clock
 from ..core.records import Failure, Json, Leased
 from ..define import JobDef
-from ..errors import LeaseLost, NotSerializable
+from ..errors import ConnectionFailed, LeaseLost, NotSerializable, Unavailable
 from ..words import FailureKind
 from . import codec, simulate
 from .codec import decode, encode_result
@@ -22,6 +23,9 @@ from .threads import Threads
 log = logging.getLogger("blaxel_jobs.worker")
 
 _OURS: Final = {__file__, simulate.__file__, plain.__file__, codec.__file__}
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between two tries to report."""
 MAX_TRACE: Final = 8 * 1024
 MAX_MESSAGE: Final = 4 * 1024
 
@@ -46,33 +50,47 @@ class Run:
         self._job = job
         self._ended = ended
         self._abandoned = False
+        self._stopped = asyncio.Event()
         self._future: asyncio.Future[Any] | None = None
 
-    async def run(self, leases: Leases, threads: Threads) -> None:
+    async def run(self, leases: Leases, threads: Threads, clock: Clock) -> None:
         """Run the handler and report. Never raises, but for a cancellation of its own task."""
-        lease = self.leased.lease
         outcome = await self._outcome(threads)
         self._ended()
-        if outcome is None or self._abandoned:
-            return
-        try:
-            if isinstance(outcome, Failure):
-                await leases.fail(lease, outcome)
-            else:
-                await leases.complete(lease, outcome)
-        except LeaseLost:
-            log.warning("lease lost, result refused: execution %s task %s", self.leased.execution_id, self.leased.task_id)
-        except Exception:
-            log.exception(
-                "report failed, the lease will run out: execution %s task %s", self.leased.execution_id, self.leased.task_id
-            )
+        pause = FIRST_PAUSE
+        while outcome is not None and not self._abandoned:
+            try:
+                await self._report(leases, outcome)
+                return
+            except LeaseLost:
+                log.warning("lease lost, result refused: execution %s task %s", self.leased.execution_id, self.leased.task_id)
+                return
+            except (Unavailable, ConnectionFailed) as error:
+                # What was worked for is not thrown away for a store that is full or out of reach: the lease is kept alive meanwhile.
+                log.warning(
+                    "report is tried again: execution %s task %s: %s", self.leased.execution_id, self.leased.task_id, error
+                )
+            except Exception:
+                log.exception(
+                    "report failed, the lease will run out: execution %s task %s", self.leased.execution_id, self.leased.task_id
+                )
+                return
+            await clock.wait(self._stopped, pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     def abandon(self) -> None:
         """The lease is gone or given back: stop the handler where it can be stopped, and report nothing. In the worker's loop."""
         self._abandoned = True
+        self._stopped.set()
         self.context.cancelled = True
         if self._future is not None:
             self._future.cancel()
+
+    async def _report(self, leases: Leases, outcome: Json | Failure) -> None:
+        if isinstance(outcome, Failure):
+            await leases.fail(self.leased.lease, outcome)
+        else:
+            await leases.complete(self.leased.lease, outcome)
 
     async def _outcome(self, threads: Threads) -> Json | Failure | None:
         """What to report; None for a handler that was stopped."""

@@ -182,7 +182,7 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
     async def _finish(self, run: Run) -> None:
-        await run.run(self._leases, self._threads)
+        await run.run(self._leases, self._threads, self._clock)
         if not self._stopping or not run.context.cancelled:
             self._held.pop(run.leased.lease, None)
 

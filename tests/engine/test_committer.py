@@ -174,6 +174,21 @@ def test_closing_commits_what_is_queued_and_refuses_the_rest(disk: Disk) -> None
         asyncio.run(grouped.asubmit(Urgent("late")))
 
 
+def test_callers_that_race_with_the_close_are_all_answered(disk: Disk) -> None:
+    def call(committer: Grouped) -> Any:
+        try:
+            return committer.submit(Urgent("late"))
+        except Unavailable:
+            return "refused"
+
+    for _ in range(50):
+        grouped = Grouped(disk.apply)
+        with ThreadPoolExecutor(8) as pool:
+            calls = [pool.submit(call, grouped) for _ in range(7)]
+            pool.submit(grouped.close).result(10)
+            assert {call.result(10) for call in calls} <= {"late", "refused"}
+
+
 async def test_inline_commits_in_the_caller(disk: Disk) -> None:
     inline = Inline(disk.apply)
     assert inline.submit(Urgent("a")) == "a"

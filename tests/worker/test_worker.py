@@ -13,7 +13,8 @@ import pytest
 
 from blaxel_jobs.define import JobDef, define_job
 from blaxel_jobs.engine import Engine, LocalLeases
-from blaxel_jobs.errors import ConfigError
+from blaxel_jobs.engine.commands import Report
+from blaxel_jobs.errors import ConfigError, Unavailable
 from blaxel_jobs.stores.memory import MemoryJobStore
 from blaxel_jobs.system import SystemClock
 from blaxel_jobs.worker import TaskContext, Worker
@@ -261,6 +262,20 @@ def test_stop_gives_back_what_does_not_end_in_time(shop: Shop, is_async: bool) -
     gate.set()
     assert (execution["result"], execution["recoveries"]) == ("second try", [])
     assert execution["tasks"][0]["attempts"] == 2
+
+
+def test_a_report_is_made_again_while_the_store_is_out_of_reach(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit, refused = shop.engine.asubmit, []
+
+    async def sometimes(command: Any) -> Any:
+        if isinstance(command, Report) and len(refused) < 2:
+            refused.append(command)
+            raise Unavailable("the disk is full")
+        return await submit(command)
+
+    monkeypatch.setattr(shop.engine, "asubmit", sometimes)
+    execution = shop.run(define_job("job", run=nothing))
+    assert (len(refused), execution["result"], execution["tasks"][0]["attempts"]) == (2, "nothing", 1)
 
 
 def test_a_worker_takes_only_what_it_has_a_handler_for(shop: Shop) -> None:
