@@ -71,8 +71,6 @@ class Execution(Struct, frozen=True, kw_only=True, gc=False):
     started_at: float | None = None
     ended_at: float | None = None
     idempotency_key: str | None = None
-    fingerprint: str = ""
-    """SHA-256 of the canonical body of the create, by which a repeated one is told from another."""
     error: Failure | None = None
     recoveries: tuple[Recovery, ...] = ()
     spec: Spec

@@ -3,9 +3,8 @@
 The structs repeat openapi.yaml by hand, because generated ones lose what free-form values were; a test holds the two together.
 """
 
-import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -14,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from ..define import JOB_NAME
 from ..errors import InvalidRequest, MalformedRequest
 from ..words import JobPriority
-from .records import Execution, NewTasks, Spec
+from .records import Execution, NewTasks, Spec, Task
 
 MAX_DEPTH: Final = 64
 MAX_TASKS: Final = 10_000
@@ -57,7 +56,6 @@ class Create(Struct, frozen=True, kw_only=True):
     job: str
     execution_id: str | None
     idempotency_key: str | None
-    fingerprint: str
     priority: JobPriority
     spec: Spec
     inputs: tuple[str, ...]
@@ -66,19 +64,33 @@ class Create(Struct, frozen=True, kw_only=True):
         """The execution and its tasks, new."""
         execution = Execution(
             workspace=self.workspace, id=execution_id, job=self.job, priority=self.priority.rank, total=len(self.inputs),
-            created_at=now, updated_at=now, idempotency_key=self.idempotency_key, fingerprint=self.fingerprint, spec=self.spec,
+            created_at=now, updated_at=now, idempotency_key=self.idempotency_key, spec=self.spec,
         )  # fmt: skip
         return execution, NewTasks(execution, queue, self.inputs)
 
+    def made(self, execution: Execution, tasks: Sequence[Task]) -> bool:
+        """Would this create have made this very execution: the same job, inputs, priority and spec, however they were written."""
+        return (
+            (execution.job, execution.priority, execution.total) == (self.job, self.priority.rank, len(self.inputs))
+            and _canonical(msgspec.json.encode(execution.spec)) == _canonical(msgspec.json.encode(self.spec))
+            and all(_canonical(task.input) == _canonical(given) for task, given in zip(tasks, self.inputs, strict=True))
+        )
+
 
 def read_json(body: bytes) -> Any:
-    """The JSON value in a body. Raises MalformedRequest."""
+    """The JSON value in a body. Raises MalformedRequest, and InvalidRequest for what is nested too deeply."""
     try:
-        return msgspec.json.decode(body)
+        value = msgspec.json.decode(body)
     except RecursionError:
         raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedRequest(f"the body is not JSON: {error}") from None
+    _check_depth(body, value)
+    return value
+
+
+def _canonical(text: bytes | str) -> bytes:
+    return msgspec.json.encode(msgspec.json.decode(text), order="sorted")
 
 
 def read_create(workspace: str, job: str, body: Any, idempotency_key: str | None = None) -> Create:
@@ -98,10 +110,6 @@ def read_create(workspace: str, job: str, body: Any, idempotency_key: str | None
         raise InvalidRequest("send input or tasks, not both", path="input")
     if not single and request.tasks is UNSET:
         raise InvalidRequest("send input (any JSON value) or tasks (a list of objects)", path="tasks")
-    if "idempotencyKey" in body:  # what the header says as well is not part of what is asked for
-        body = {name: value for name, value in body.items() if name != "idempotencyKey"}
-    canonical = msgspec.json.encode(body, order="sorted")
-    _check_depth(canonical, body)
     if idempotency_key is not None and not 1 <= len(idempotency_key) <= MAX_KEY:
         raise InvalidRequest(f"an idempotency key has 1 to {MAX_KEY} characters", path="Idempotency-Key")
     inputs: list[Any] = [request.input] if single else request.tasks  # type: ignore[assignment]
@@ -110,7 +118,6 @@ def read_create(workspace: str, job: str, body: Any, idempotency_key: str | None
         job=job,
         execution_id=_or_none(request.execution_id),
         idempotency_key=_or_none(request.idempotency_key) or idempotency_key,
-        fingerprint=hashlib.sha256(canonical).hexdigest(),
         priority=_or_none(request.priority) or JobPriority.MEDIUM,
         spec=_PLAIN[single] if len(body) == 1 else _spec(request, single),
         inputs=tuple([msgspec.json.encode(value).decode() for value in inputs]),
@@ -178,9 +185,9 @@ def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
     return InvalidRequest(_AT.sub("", text), path=path)
 
 
-def _check_depth(canonical: bytes, value: Any) -> None:
+def _check_depth(body: bytes, value: Any) -> None:
     """A body with few brackets cannot be deep: only the others are walked."""
-    if canonical.count(b"[") + canonical.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels")
 
 

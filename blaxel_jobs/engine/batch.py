@@ -11,7 +11,7 @@ import attrs
 
 from ..core import states
 from ..core.records import Event, Execution, Leased, LeaseRef, Task
-from ..errors import IdempotencyConflict, JobsError, LeaseLost, NotFound
+from ..errors import JobsError, LeaseLost, NotFound
 from ..stores.base import Transaction
 from ..words import JobStatus
 from .commands import CancelExecution, Claim, Command, CreateExecution, Extend, Recover, Report
@@ -24,7 +24,7 @@ C = TypeVar("C", bound=Command)
 
 
 class Created(NamedTuple):
-    """The answer to a create."""
+    """The answer to a create. An existing execution has the id or the key, and may yet be of another body."""
 
     execution: Execution
     disposition: str
@@ -96,13 +96,7 @@ class Batch:
         if existing is None:
             self.effects.ready.add((new.workspace, new.job))
             return Created(new, "created")
-        if existing.job == new.job and existing.fingerprint == new.fingerprint:
-            return Created(existing, "existing")
-        by_id = existing.id == new.id
-        what = f"execution id {new.id!r}" if by_id else f"idempotency key {new.idempotency_key!r}"
-        return IdempotencyConflict(
-            f"the {what} was used before with another body", path="executionId" if by_id else "idempotencyKey"
-        )
+        return Created(existing, "existing")
 
     def _report(self, commands: list[Report]) -> list[Outcome]:
         self._load(self._transaction.held([command.lease for command in commands]))

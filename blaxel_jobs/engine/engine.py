@@ -124,8 +124,7 @@ class Engine:
             changed: Collection[Key] = keys
             while left:
                 wanted = [id for workspace, id in changed if (workspace, id) in left]
-                found = {execution.id: execution for execution in await self._aread(workspace, wanted)}
-                updates = [self.update(id, found.get(id)) for id in wanted]
+                updates = await self._updates(workspace, wanted)
                 for update in updates:
                     if update["done"]:
                         del left[workspace, update["id"]]
@@ -135,6 +134,11 @@ class Engine:
                 changed = await waiter.wait(quiet) if left else ()
         finally:
             self._waiters.discard(keys, waiter)
+
+    async def _updates(self, workspace: str, ids: Sequence[str]) -> list[View]:
+        # A watch that waits holds no records: it may wait for thousands.
+        found = {execution.id: execution for execution in await self._aread(workspace, ids)}
+        return [self.update(id, found.get(id)) for id in ids]
 
     def update(self, id: str, execution: Execution | None) -> View:
         """What a watch and a bulk status say of one id."""

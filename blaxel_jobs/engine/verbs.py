@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from ..core.paging import check_limit, read_cursor, write_cursor
 from ..core.records import Execution
-from ..core.requests import check_durations, check_job, parse_prefer, read_create, read_ids
+from ..core.requests import Create, check_durations, check_job, parse_prefer, read_create, read_ids
 from ..core.views import View, created_view, event_view, execution_view, page_view, status_view, summary_view, task_view
-from ..errors import InvalidRequest, NotFound
+from ..errors import IdempotencyConflict, InvalidRequest, NotFound
 from ..stores.base import Position
 from .batch import Created, no_such_execution
 from .commands import CancelExecution, Command, CreateExecution
@@ -57,7 +57,19 @@ def create_job_execution(engine: "Engine", workspace: str, *, job: str, body: An
     if engine.simulates(job):
         check_durations(create.inputs, create.spec.single)
     created: Created = yield Commit(CreateExecution(create))
+    if created.disposition == "existing":
+        yield from _check_same(engine, create, created.execution)
     return created_view(created.execution, created.disposition, engine.waiting_for(created.execution))
+
+
+def _check_same(engine: "Engine", create: Create, existing: Execution) -> Generator[Read, Any, None]:
+    """Raise IdempotencyConflict unless the existing execution is what this create asks for."""
+    tasks = yield Read(lambda: engine.store.tasks(create.workspace, existing.seq, -1, existing.total))
+    if not create.made(existing, tasks):
+        by_id = existing.id == create.execution_id
+        what = f"execution id {existing.id!r}" if by_id else f"idempotency key {create.idempotency_key!r}"
+        path = "executionId" if by_id else "idempotencyKey"
+        raise IdempotencyConflict(f"the {what} was used before with another body", path=path)
 
 
 def get_job_execution(engine: "Engine", workspace: str, *, job: str, execution_id: str, prefer: str | None = None) -> Verb:

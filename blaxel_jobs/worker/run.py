@@ -51,7 +51,8 @@ class Run:
         self._ended = ended
         self._abandoned = False
         self._stopped = asyncio.Event()
-        self._future: asyncio.Future[Any] | None = None
+        self._handling: asyncio.Future[Any] | None = None
+        """What a cancellation reaches the handler by, while it runs."""
 
     async def run(self, leases: Leases, threads: Threads, clock: Clock) -> None:
         """Run the handler and report. Never raises, but for a cancellation of its own task."""
@@ -83,8 +84,8 @@ class Run:
         self._abandoned = True
         self._stopped.set()
         self.context.cancelled = True
-        if self._future is not None:
-            self._future.cancel()
+        if self._handling is not None:
+            self._handling.cancel()
 
     async def _report(self, leases: Leases, outcome: Json | Failure) -> None:
         if isinstance(outcome, Failure):
@@ -102,17 +103,19 @@ class Run:
             return failure_of(asyncio.CancelledError("the handler was cancelled by itself"))
         except Exception as error:  # noqa: BLE001  whatever a handler raises is its outcome
             return failure_of(error)
+        finally:
+            self._handling = None
 
     async def _call(self, threads: Threads) -> Any:
         handler = self._job.run
         arguments = (self.context, self.context.payload)[: self._job.takes]
         current.set(self.context)
         if self._job.is_async:
-            self._future = asyncio.ensure_future(_in_loop(handler, arguments))
-        else:
-            self._future = asyncio.get_running_loop().create_future()
-            threads.submit(_in_thread(copy_context(), handler, arguments, self._future))
-        return await self._future
+            self._handling = asyncio.current_task()
+            return await _in_loop(handler, arguments)
+        self._handling = future = asyncio.get_running_loop().create_future()
+        threads.submit(_in_thread(copy_context(), handler, arguments, future))
+        return await future
 
 
 def failure_of(error: BaseException) -> Failure:

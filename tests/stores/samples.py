@@ -31,7 +31,6 @@ def new(
         created_at=1.0,
         updated_at=1.0,
         idempotency_key=key,
-        fingerprint=f"fingerprint of {name}",
         spec=spec or Spec(single=tasks == 1),
     )
     return execution, [

@@ -15,7 +15,7 @@ from ...words import JobStatus, WaitingFor
 Row = Sequence[Any]
 
 EXECUTION_FIXED: Final = (
-    "seq", "workspace", "id", "job", "priority", "total", "idempotency_key", "fingerprint", "created_at", "spec",
+    "seq", "workspace", "id", "job", "priority", "total", "idempotency_key", "created_at", "spec",
 )  # fmt: skip
 EXECUTION_CHANGING: Final = (
     "version", "status", "running", "completed", "failed", "cancelled", "retried", "updated_at", "started_at", "ended_at", "error",
@@ -46,7 +46,7 @@ def execution_fixed(execution: Execution, seq: int) -> tuple[Any, ...]:
     """EXECUTION_FIXED of a new execution that gets this number."""
     return (
         seq, execution.workspace, execution.id, execution.job, execution.priority, execution.total, execution.idempotency_key,
-        execution.fingerprint, execution.created_at, _encode(execution.spec).decode(),
+        execution.created_at, _encode(execution.spec).decode(),
     )  # fmt: skip
 
 
@@ -63,12 +63,12 @@ def execution_changing(execution: Execution) -> tuple[Any, ...]:
 def execution_of(row: Row) -> Execution:
     """The record of a row of EXECUTION."""
     (
-        seq, workspace, name, job, priority, total, idempotency_key, fingerprint, created_at, spec, version, status, running,
+        seq, workspace, name, job, priority, total, idempotency_key, created_at, spec, version, status, running,
         completed, failed, cancelled, retried, updated_at, started_at, ended_at, error, recoveries,
     ) = row  # fmt: skip
     return Execution(
         seq=seq, workspace=workspace, id=name, job=job, priority=priority, total=total, idempotency_key=idempotency_key,
-        fingerprint=fingerprint, created_at=created_at, spec=_spec(spec), version=version, status=_STATUS[status], running=running,
+        created_at=created_at, spec=_spec(spec), version=version, status=_STATUS[status], running=running,
         completed=completed, failed=failed, cancelled=cancelled, retried=retried, updated_at=updated_at, started_at=started_at,
         ended_at=ended_at, error=None if error is None else _failure(error),
         recoveries=() if recoveries is None else _recoveries(recoveries),

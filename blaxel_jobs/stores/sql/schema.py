@@ -49,7 +49,6 @@ def _executions(tables: MetaData, prefix: str) -> None:
         Column("priority", SmallInteger, nullable=False),
         Column("total", Integer, nullable=False),
         Column("idempotency_key", String(255)),
-        Column("fingerprint", String(64), nullable=False),
         Column("created_at", _Instant, nullable=False),
         Column("spec", _Json, nullable=False),
         Column("version", Integer, nullable=False),

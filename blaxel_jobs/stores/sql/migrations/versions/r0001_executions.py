@@ -31,7 +31,6 @@ def _executions(table: str) -> None:
         sa.Column("priority", sa.SmallInteger, nullable=False),
         sa.Column("total", sa.Integer, nullable=False),
         sa.Column("idempotency_key", sa.String(255)),
-        sa.Column("fingerprint", sa.String(64), nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.Column("spec", JSON, nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
