@@ -4,7 +4,7 @@ The commands of a batch are concurrent (nobody has an answer yet), so they are t
 save. A command that cannot be done gets an error for its outcome; it never fails the batch.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 import attrs
@@ -59,11 +59,6 @@ class Batch:
         self._transaction = transaction
         self._rules = rules
         self._now = now
-        self._executions: dict[int, Execution] = {}
-        self._tasks: dict[int, Task] = {}
-        self._changed_executions: dict[int, Execution] = {}
-        self._changed_tasks: dict[int, Task] = {}
-        self._events: list[Event] = []
 
     def apply(self, commands: Sequence[Command]) -> list[Outcome]:
         """The outcome of each command, in their order."""
@@ -79,36 +74,32 @@ class Batch:
         return outcomes
 
     def _create(self, commands: list[CreateExecution]) -> list[Outcome]:
+        rules, now = self._rules, self._now
         news = [
-            command.create.records(
-                command.create.execution_id or self._rules.new_id(), self._rules.queue_of(command.create.job), self._now
-            )
-            for command in commands
+            create.records(create.execution_id or rules.new_id(), rules.queue_of(create.job), now)
+            for create in [command.create for command in commands]
         ]
         outcomes: list[Outcome] = [None] * len(news)
         for group in _without_repeats([execution for execution, _ in news]):
             taken = self._transaction.insert([news[place] for place in group])
             for place, existing in zip(group, taken, strict=True):
-                outcomes[place] = self._disposition(news[place][0], existing)
+                new = news[place][0]
+                if existing is None:
+                    self.effects.ready.add((new.workspace, new.job))
+                outcomes[place] = Created(existing or new, "existing" if existing else "created")
         return outcomes
 
-    def _disposition(self, new: Execution, existing: Execution | None) -> Outcome:
-        if existing is None:
-            self.effects.ready.add((new.workspace, new.job))
-            return Created(new, "created")
-        return Created(existing, "existing")
-
     def _report(self, commands: list[Report]) -> list[Outcome]:
-        self._load(self._transaction.held([command.lease for command in commands]))
+        work = self._work(self._transaction.held([command.lease for command in commands]))
         outcomes: list[Outcome] = []
         for command in commands:
-            task = self._tasks.get(command.lease.task)
+            task = work.tasks.get(command.lease.task)
             if task is None or task.lease != command.lease or task.status is not JobStatus.RUNNING:
                 outcomes.append(LeaseLost())
                 continue
-            self._step(task, command.event)
+            work.step(task, command.event)
             outcomes.append(None)
-        self._save()
+        work.save()
         return outcomes
 
     def _cancel(self, commands: list[CancelExecution]) -> list[Outcome]:
@@ -135,12 +126,12 @@ class Batch:
 
     def _recover_one(self, command: Recover) -> int:
         lost = self._transaction.expired(self._now, command.workers, RECOVER_LIMIT)
-        self._load(lost)
+        work = self._work(lost)
         for task, _ in lost:
             reason = "lease_expired" if task.lease_until is not None and task.lease_until <= self._now else "worker_dead"
-            self._step(task, states.Lost(reason, self._rules.max_recoveries))
+            work.step(task, states.Lost(reason, self._rules.max_recoveries))
             self.effects.revoked.append(task.lease)
-        self._save()
+        work.save()
         return len(lost)
 
     def _claim(self, commands: list[Claim]) -> list[Outcome]:
@@ -148,36 +139,43 @@ class Batch:
 
     def _claim_one(self, command: Claim) -> list[Leased]:
         found = self._transaction.claimable(command.workspace, command.jobs, command.limit)
-        self._load(found)
+        work = self._work(found)
         event = states.Claimed(command.worker, self._now + command.lease)
-        leased = []
-        for task, _ in found:
-            change = self._step(task, event)
-            leased.append(Leased.of(change.task, change.execution))
-        self._save()
-        return leased
+        changes = [work.step(task, event) for task, _ in found]
+        work.save()
+        return [Leased.of(change.task, change.execution) for change in changes]
 
-    def _load(self, rows: Iterable[tuple[Task, Execution]]) -> None:
-        for task, execution in rows:
-            self._tasks[task.seq] = task
-            self._executions[execution.seq] = execution
+    def _work(self, rows: list[tuple[Task, Execution]]) -> "_Work":
+        return _Work(self._transaction, self.effects, self._now, rows)
 
-    def _step(self, task: Task, event: states.TaskEvent) -> states.Change:
+
+class _Work:
+    """What one kind of command loaded: stepped here, each record from what the step before made of it, and saved once."""
+
+    def __init__(self, transaction: Transaction, effects: Effects, now: float, rows: list[tuple[Task, Execution]]) -> None:
+        self.tasks = {task.seq: task for task, _ in rows}
+        self._executions = {execution.seq: execution for _, execution in rows}
+        self._transaction = transaction
+        self._effects = effects
+        self._now = now
+        self._stepped: dict[int, Task] = {}
+        self._events: list[Event] = []
+
+    def step(self, task: Task, event: states.TaskEvent) -> states.Change:
         change = states.step(self._executions[task.execution], task, event, self._now)
         execution, after, told = change
-        self._executions[execution.seq] = self._changed_executions[execution.seq] = execution
-        self._tasks[after.seq] = self._changed_tasks[after.seq] = after
+        self._executions[execution.seq] = execution
+        self.tasks[after.seq] = self._stepped[after.seq] = after
         self._events.append(told)
-        self.effects.changed[execution.workspace, execution.id] = execution.done
+        self._effects.changed[execution.workspace, execution.id] = execution.done
         if after.status is JobStatus.PENDING:
-            self.effects.ready.add((after.workspace, after.job))
+            self._effects.ready.add((after.workspace, after.job))
         return change
 
-    def _save(self) -> None:
-        """Write what was stepped and forget all of it, so that the next kind loads it new."""
+    def save(self) -> None:
         if self._events:
-            self._transaction.save(self._changed_executions.values(), self._changed_tasks.values(), self._events)
-        self._executions, self._tasks, self._changed_executions, self._changed_tasks, self._events = {}, {}, {}, {}, []
+            changed = dict.fromkeys(event.execution for event in self._events)
+            self._transaction.save([self._executions[seq] for seq in changed], self._stepped.values(), self._events)
 
 
 def no_such_execution(job: str, id: str) -> NotFound:
