@@ -3,9 +3,12 @@
 The structs repeat openapi.yaml by hand, because generated ones lose what free-form values were; a test holds the two together.
 """
 
+import contextlib
+import json
+import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -49,6 +52,11 @@ class ExecutionIds(Struct, forbid_unknown_fields=True):
     ids: Annotated[list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(min_length=1, max_length=MAX_IDS)]
 
 
+_CREATE: Final = msgspec.json.Decoder(CreateRequest)
+_IDS: Final = msgspec.json.Decoder(ExecutionIds)
+S = TypeVar("S", bound=Struct)
+
+
 class Create(Struct, frozen=True, kw_only=True):
     """A checked create: all of the execution but its id and its times."""
 
@@ -84,9 +92,31 @@ def read_json(body: bytes) -> Any:
     except RecursionError:
         raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedRequest(f"the body is not JSON: {error}") from None
-    _check_depth(body, value)
+        path = _find_infinite(body)
+        if path is None:
+            raise MalformedRequest(f"the body is not JSON: {error}") from None
+        raise MalformedRequest(f"{path} is not a finite number, and JSON has no other", path=path) from None
+    if _may_be_deep(body) and _depth(value) > MAX_DEPTH:
+        raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels")
     return value
+
+
+def _read(body: Any, kind: type[S], decoder: "msgspec.json.Decoder[S]") -> S:
+    """A body as its struct: JSON text, or the value that it stands for. What is wrong with a text, a second reading finds out."""
+    if isinstance(body, bytes):
+        if not _may_be_deep(body):
+            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+                return decoder.decode(body)
+        body = read_json(body)
+    if not isinstance(body, dict):
+        raise InvalidRequest("the body must be a JSON object", path="")
+    memory = body.get("memory")
+    if isinstance(memory, float) and memory.is_integer():
+        body = {**body, "memory": int(memory)}  # to JSON Schema 512.0 is an integer
+    try:
+        return msgspec.convert(body, kind)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from None
 
 
 def _canonical(text: bytes | str) -> bytes:
@@ -94,17 +124,9 @@ def _canonical(text: bytes | str) -> bytes:
 
 
 def read_create(workspace: str, job: str, body: Any, idempotency_key: str | None = None) -> Create:
-    """Check the body of a create, as parsed JSON. Raises InvalidRequest with the path of the field."""
+    """Check the body of a create: JSON text, or the value that it stands for. Raises InvalidRequest with the path of the field."""
     check_job(job)
-    if not isinstance(body, Mapping):
-        raise InvalidRequest("the body must be a JSON object", path="")
-    memory = body.get("memory")
-    if isinstance(memory, float) and memory.is_integer():
-        body = {**body, "memory": int(memory)}  # to JSON Schema 512.0 is an integer
-    try:
-        request = msgspec.convert(body, CreateRequest)
-    except msgspec.ValidationError as error:
-        raise _invalid(error) from None
+    request = _read(body, CreateRequest, _CREATE)
     single = request.input is not UNSET
     if single and request.tasks is not UNSET:
         raise InvalidRequest("send input or tasks, not both", path="input")
@@ -119,17 +141,14 @@ def read_create(workspace: str, job: str, body: Any, idempotency_key: str | None
         execution_id=_or_none(request.execution_id),
         idempotency_key=_or_none(request.idempotency_key) or idempotency_key,
         priority=_or_none(request.priority) or JobPriority.MEDIUM,
-        spec=_PLAIN[single] if len(body) == 1 else _spec(request, single),
+        spec=_spec(request, single),
         inputs=tuple([msgspec.json.encode(value).decode() for value in inputs]),
     )
 
 
 def read_ids(body: Any) -> list[str]:
-    """Check the body of a bulk status or a watch, as parsed JSON. Raises InvalidRequest with the path of the field."""
-    try:
-        return msgspec.convert(body, ExecutionIds).ids
-    except msgspec.ValidationError as error:
-        raise _invalid(error) from None
+    """Check the body of a bulk status or a watch, as `read_create` does that of a create."""
+    return _read(body, ExecutionIds, _IDS).ids
 
 
 _PLAIN: Final = (Spec(), Spec(single=True))
@@ -137,6 +156,11 @@ _PLAIN: Final = (Spec(), Spec(single=True))
 
 
 def _spec(request: CreateRequest, single: bool) -> Spec:
+    if (
+        request.name is UNSET and request.description is UNSET and request.tags is UNSET and request.metadata is UNSET
+        and request.env is UNSET and request.memory is UNSET
+    ):  # fmt: skip
+        return _PLAIN[single]
     return Spec(
         single=single,
         name=_or_none(request.name),
@@ -185,10 +209,26 @@ def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
     return InvalidRequest(_AT.sub("", text), path=path)
 
 
-def _check_depth(body: bytes, value: Any) -> None:
+def _may_be_deep(body: bytes) -> bool:
     """A body with few brackets cannot be deep: only the others are walked."""
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
-        raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels")
+    return body.count(b"[") + body.count(b"{") > MAX_DEPTH
+
+
+def _find_infinite(body: bytes) -> str | None:
+    """Where a body, as some encoders write it, has NaN, Infinity or a number like 1e999: as a path such as `tasks[0].duration`."""
+    try:
+        values = [("", json.loads(body))]
+    except (ValueError, RecursionError):
+        return None
+    while values:
+        path, value = values.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            return path
+        if isinstance(value, dict):
+            values += [(f"{path}.{name}" if path else name, child) for name, child in value.items()]
+        elif isinstance(value, list):
+            values += [(f"{path}[{index}]", child) for index, child in enumerate(value)]
+    return None
 
 
 def _depth(value: Any) -> int:

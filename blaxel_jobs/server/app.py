@@ -115,6 +115,10 @@ class App:
             await self._start(200, exchange.stream_headers(), send)
             try:
                 await send_updates(updates, exchange.dialect.encode, receive, send)
+            except asyncio.CancelledError:
+                if not self._draining:
+                    raise
+                logger.warning("request %s is cut off: its caller does not read, and the server ends", exchange.request_id)
             except Exception as error:  # noqa: BLE001 - as above
                 _log_failure(exchange, error)
                 await send({"type": "http.response.body", "body": b""})

@@ -1,8 +1,6 @@
-"""Reading a request's body: JSON of at most so many bytes, within so many seconds."""
+"""Reading a request's body: JSON text of at most so many bytes, within so many seconds."""
 
 import asyncio
-import json
-import math
 import re
 import types
 from collections.abc import Coroutine, Generator
@@ -10,7 +8,6 @@ from typing import Any, Final
 
 import attrs
 
-from ..core.requests import read_json
 from ..errors import MalformedRequest, RequestTooSlow, TooLarge, UnsupportedMedia
 from .asgi import Receive
 from .dialect import Headers
@@ -30,8 +27,8 @@ class BodyLimits:
     seconds: float = BODY_SECONDS
 
 
-async def read_body(headers: Headers, receive: Receive, limits: BodyLimits) -> Any:
-    """A body's JSON. Raises UnsupportedMedia, TooLarge (before it holds more), RequestTooSlow, MalformedRequest."""
+async def read_body(headers: Headers, receive: Receive, limits: BodyLimits) -> bytes:
+    """A body's JSON text. Raises UnsupportedMedia, TooLarge (before it holds more), RequestTooSlow, MalformedRequest."""
     _check_media_type(headers)
     declared = headers.get(b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limits.size:
@@ -42,30 +39,7 @@ async def read_body(headers: Headers, receive: Receive, limits: BodyLimits) -> A
         raise RequestTooSlow(f"the body did not arrive within {limits.seconds:g} s") from None
     if not body:
         raise MalformedRequest("the body is empty; send a JSON object")
-    try:
-        return read_json(body)
-    except MalformedRequest as error:
-        path = _find_infinite(body)
-        if path is None:
-            raise
-        raise MalformedRequest(f"{path} is not a finite number, and JSON has no other", path=path) from error
-
-
-def _find_infinite(body: bytes) -> str | None:
-    """Where a body, as some encoders write it, has NaN, Infinity or a number like 1e999: as a path such as `tasks[0].duration`."""
-    try:
-        values = [("", json.loads(body))]
-    except (ValueError, RecursionError):
-        return None
-    while values:
-        path, value = values.pop()
-        if isinstance(value, float) and not math.isfinite(value):
-            return path
-        if isinstance(value, dict):
-            values += [(f"{path}.{name}" if path else name, child) for name, child in value.items()]
-        elif isinstance(value, list):
-            values += [(f"{path}[{index}]", child) for index, child in enumerate(value)]
-    return None
+    return body
 
 
 async def gone(receive: Receive) -> None:
