@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Generic, TypeVar, overload
 
 import attrs
@@ -36,7 +37,8 @@ class JobDef(Generic[F]):
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "takes", _count_parameters(self.run))
-        object.__setattr__(self, "is_async", inspect.iscoroutinefunction(self.run))
+        called = self.run if inspect.isroutine(self.run) or isinstance(self.run, partial) else self.run.__call__
+        object.__setattr__(self, "is_async", inspect.iscoroutinefunction(called))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the handler as the plain function that it is."""

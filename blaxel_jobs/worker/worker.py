@@ -59,8 +59,12 @@ class Worker:
         self._threads = Threads(slots) if threads is None else threads
         self._loop: asyncio.AbstractEventLoop | None = None
         self._freed = asyncio.Event()
+        self._revoked: set[LeaseRef] = set()
+        """Taken from somebody since the last claim began: perhaps from us, before we knew that we had it."""
         self._stopping = False
+        self._closed = False
         self._serving: threading.Thread | asyncio.Task[None] | None = None
+        self._serving_task: asyncio.Task[None] | None = None
         self._no_more_beats = threading.Event()
         self.add(*jobs)
 
@@ -77,6 +81,11 @@ class Worker:
         return self._slots - self._free
 
     @property
+    def holding(self) -> int:
+        """How many leases it holds."""
+        return len(self._held)
+
+    @property
     def contexts(self) -> list[TaskContext]:
         """The tasks whose leases it holds, in the order of their claims."""
         return [run.context for run in list(self._held.values())]
@@ -84,7 +93,7 @@ class Worker:
     def start(self) -> None:
         """Serve in a thread of its own."""
         self._open(heartbeats=True)
-        self._serving = threading.Thread(target=asyncio.run, args=(self._serve(),), name="blaxel-jobs-worker", daemon=True)
+        self._serving = threading.Thread(target=self._serve_here, name="blaxel-jobs-worker", daemon=True)
         self._serving.start()
 
     async def astart(self, *, heartbeats: bool = True) -> None:
@@ -143,6 +152,9 @@ class Worker:
         self._call_in_loop(self._freed.set)
 
     def _close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         self._no_more_beats.set()
         for lease in list(self._held):
             self._release(lease)
@@ -152,43 +164,83 @@ class Worker:
     def _names(self) -> tuple[str, ...] | None:
         return None if self._built_in is not None else tuple(self._jobs)
 
+    def _serve_here(self) -> None:
+        """Serve in this thread. A SystemExit or KeyboardInterrupt in some task of a handler's ends that task, not the worker."""
+        with asyncio.Runner() as runner:
+            loop = runner.get_loop()
+            serving = loop.create_task(self._serve())
+            while not serving.done():
+                try:
+                    loop.run_until_complete(serving)
+                except (SystemExit, KeyboardInterrupt) as raised:
+                    log.error("a task that a handler started raised %s", type(raised).__name__)  # noqa: TRY400
+                except asyncio.CancelledError:
+                    break
+
     async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        while not self._stopping:
-            if not self._free:
-                self._freed.clear()
-                await self._freed.wait()
-                continue
-            try:
-                leased = await self._leases.claim(self._names(), self._free, POLL)
-            except Exception:
-                log.exception("claim failed and is tried again")
-                self._freed.clear()
-                await self._clock.wait(self._freed, AFTER_ERROR)
-                continue
-            for item in leased:
-                self._begin(item)
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        self._loop, self._serving_task = asyncio.get_running_loop(), asyncio.current_task()
+        try:
+            while not self._stopping:
+                if self._free:
+                    await self._claim()
+                else:
+                    self._freed.clear()
+                    await self._freed.wait()
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:
+            if not self._stopping:
+                # Taken down from outside, with handlers that run: what they hold goes back at once.
+                self._stopping = True
+                self._abandon_all()
+                self._close()
+
+    async def _claim(self) -> None:
+        self._revoked.clear()
+        try:
+            leased = await self._leases.claim(self._names(), self._free, POLL)
+        except Exception:
+            log.exception("claim failed and is tried again")
+            self._freed.clear()
+            await self._clock.wait(self._freed, AFTER_ERROR)
+            return
+        for item in leased:
+            self._begin(item)
 
     def _begin(self, leased: Leased) -> None:
         job = self._jobs.get(leased.job) or self._built_in
         assert job is not None, f"claimed {leased.job}, which has no handler here"
-        run = Run(leased, job, self._slot_freed)
+        run = Run(leased, job, self._slot_freed, self._ending)
         self._held[leased.lease] = run
+        if self._stopping:
+            return  # what came too late is given back with the rest
+        if leased.lease in self._revoked:
+            del self._held[leased.lease]
+            return
         self._free -= 1
         task = asyncio.ensure_future(self._finish(run))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _finish(self, run: Run) -> None:
-        await run.run(self._leases, self._threads, self._clock)
-        if not self._stopping or not run.context.cancelled:
-            self._held.pop(run.leased.lease, None)
+        try:
+            await run.run(self._leases, self._threads, self._clock)
+        except Exception:
+            log.exception(
+                "report failed, the lease will run out: execution %s task %s", run.leased.execution_id, run.leased.task_id
+            )
+        finally:
+            # What was stopped with the worker is held until it is given back.
+            if run.reported or not (self._stopping or self._ending()):
+                self._held.pop(run.leased.lease, None)
 
     def _slot_freed(self) -> None:
         self._free += 1
         self._freed.set()
+
+    def _ending(self) -> bool:
+        """Is the loop being taken down around the worker, as `asyncio.run` does with what is left at its end."""
+        return self._serving_task is not None and (self._serving_task.done() or self._serving_task.cancelling() > 0)
 
     def _beat(self) -> None:
         """In a thread of its own, so that a handler which blocks the loop does not lose the leases of all."""
@@ -196,7 +248,8 @@ class Worker:
             self.beat()
 
     def _lost(self, leases: Collection[LeaseRef]) -> None:
-        """From any thread."""
+        """From any thread. It is noted first and then looked for; `_begin` does so the other way round: one of the two sees it."""
+        self._revoked.update(leases)
         mine = [lease for lease in leases if lease in self._held]
         if mine:
             self._call_in_loop(self._abandon, mine)

@@ -304,6 +304,149 @@ def test_s1_03_a_duration_takes_its_time(shop: Shop) -> None:
     assert 0.2 <= time.monotonic() - begin <= 0.3
 
 
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+async def exits_in_a_child() -> None:
+    async def child() -> None:
+        raise SystemExit(3)
+
+    await asyncio.gather(child())
+
+
+async def cancels_itself() -> str:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    return "and returns"
+
+
+async def raises_cancelled() -> None:
+    raise asyncio.CancelledError
+
+
+def unprintable() -> None:
+    raise Unprintable
+
+
+async def generator_exit() -> None:
+    raise GeneratorExit
+
+
+@pytest.mark.parametrize(
+    ("handler", "status"),
+    [
+        (exits_in_a_child, "failed"),
+        (cancels_itself, "completed"),
+        (raises_cancelled, "failed"),
+        (unprintable, "failed"),
+    ],
+)
+def test_what_a_handler_does_to_the_loop_ends_that_handler_only(shop: Shop, handler: Callable[..., Any], status: str) -> None:
+    gate = threading.Event()
+
+    @define_job("neighbour")
+    async def neighbour() -> str:
+        while not gate.is_set():
+            await asyncio.sleep(0.001)
+        return "unharmed"
+
+    shop.hire(define_job("odd", run=handler), neighbour, slots=2)
+    beside = shop.create("neighbour", input=None)
+    assert shop.get("odd", shop.create("odd", input=None), wait=10)["status"] == status
+    assert shop.get("odd", shop.create("odd", input=None), wait=10)["status"] == status
+    gate.set()
+    assert shop.get("neighbour", beside, wait=10)["result"] == "unharmed"
+    assert shop.workers[0].running == 0
+
+
+def test_a_handler_that_takes_its_task_down_loses_its_lease_and_frees_its_slot() -> None:
+    shop = Shop(lease=0.2)
+    shop.hire(define_job("odd", run=generator_exit), define_job("even", run=nothing), slots=1)
+    execution = shop.get("odd", shop.create("odd", input=None), wait=10)
+    assert (execution["status"], execution["error"]["kind"]) == ("failed", "worker_lost")
+    assert shop.get("even", shop.create("even", input=None), wait=10)["status"] == "completed"
+    shop.workers[0].stop()
+    shop.engine.close()
+
+
+def test_the_slot_of_a_sync_handler_is_free_when_its_thread_is(shop: Shop) -> None:
+    started, gate = threading.Event(), threading.Event()
+
+    @define_job("hang")
+    def hang() -> None:
+        started.set()
+        gate.wait(10)
+
+    worker = shop.hire(hang, define_job("even", run=nothing), slots=1)
+    hung = shop.create("hang", input=None)
+    assert started.wait(5)
+    shop.engine.call("cancel_job_execution", "default", {"job": "hang", "execution_id": hung})
+    even = shop.create("even", input=None)
+    assert shop.get("even", even, wait=1)["status"] == "pending"
+    assert worker.running == 1
+    gate.set()
+    assert shop.get("even", even, wait=10)["status"] == "completed"
+
+
+def test_a_cancel_between_claim_and_begin_is_not_missed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = threading.Event()
+    leases = LocalLeases(shop.engine, ["default"], "w")
+    claim = leases.claim
+
+    async def claim_and_cancel(*arguments: Any) -> Any:
+        leased = await claim(*arguments)
+        for item in leased:
+            shop.engine.call("cancel_job_execution", "default", {"job": item.job, "execution_id": item.execution_id})
+        return leased
+
+    monkeypatch.setattr(leases, "claim", claim_and_cancel)
+    worker = Worker(leases, [define_job("job", run=ran.set)], clock=SystemClock())
+    shop.workers.append(worker)
+    worker.start()
+    execution = shop.get("job", shop.create("job", input=None), wait=10)
+    assert execution["status"] == "cancelled"
+    worker.stop()
+    assert (ran.is_set(), worker.running, worker.holding) == (False, 0, 0)
+
+
+def test_a_loop_that_is_taken_down_gives_its_tasks_back() -> None:
+    shop = Shop()
+
+    @define_job("job")
+    async def job() -> None:
+        await asyncio.Event().wait()
+
+    async def main() -> str:
+        worker = Worker(LocalLeases(shop.engine, ["default"], "w"), [job], clock=SystemClock())
+        await worker.astart()
+        id = shop.create("job", input=None)
+        while worker.running == 0:
+            await asyncio.sleep(0.001)
+        return id
+
+    view = shop.get("job", asyncio.run(main()))
+    assert (view["status"], view["recoveries"]) == ("pending", [])
+    assert (
+        shop.engine.call("list_job_execution_events", "default", {"job": "job", "execution_id": view["metadata"]["id"]})["data"][
+            -1
+        ]["type"]
+        == "task.released"
+    )
+    shop.engine.close()
+
+
+class AsyncCallable:
+    async def __call__(self, context: TaskContext) -> str:
+        return context.job
+
+
+def test_an_object_with_an_async_call_is_async(shop: Shop) -> None:
+    assert shop.run(define_job("job", run=AsyncCallable()))["result"] == "job"
+
+
 def test_a_name_is_defined_once(shop: Shop) -> None:
     worker = shop.hire(define_job("job", run=nothing))
     with pytest.raises(ConfigError, match="'job'"):
