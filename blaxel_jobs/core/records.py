@@ -122,8 +122,22 @@ class Task(Struct, frozen=True, kw_only=True, gc=False):
         return self.status in TERMINAL
 
     @property
+    def ready(self) -> bool:
+        """It waits for nothing but a worker."""
+        return self.status is JobStatus.PENDING and (self.waiting_for is None or self.waiting_for is WaitingFor.WORKER)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its input and its result."""
+        return _size(self.input) + (0 if self.result is None else _size(self.result))
+
+    @property
     def lease(self) -> "LeaseRef":
         return LeaseRef(self.seq, self.token)
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 class NewTasks(Sequence[Task]):

@@ -23,6 +23,11 @@ MAX_TASKS: Final = 10_000
 MAX_KEY: Final = 255
 MAX_IDS: Final = 10_000
 
+LINE: Final = r"^[^\x00-\x1f\x7f]*\Z"
+"""Text without control characters: they cut names off in databases, and lines in logs."""
+LINES: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*\Z"
+_KEY: Final = re.compile(rf"[^\x00-\x1f\x7f]{{1,{MAX_KEY}}}")
+
 Id = Annotated[str, Meta(pattern=rf"^{JOB_NAME.pattern}\Z")]
 
 
@@ -32,10 +37,10 @@ class CreateRequest(Struct, rename="camel", forbid_unknown_fields=True, kw_only=
     input: Any = UNSET
     tasks: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MAX_TASKS)] | UnsetType = UNSET
     execution_id: Id | UnsetType = UNSET
-    idempotency_key: Annotated[str, Meta(min_length=1, max_length=MAX_KEY)] | UnsetType = UNSET
-    name: Annotated[str, Meta(max_length=512)] | UnsetType = UNSET
-    description: Annotated[str, Meta(max_length=4096)] | UnsetType = UNSET
-    tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(max_length=64)] | UnsetType = UNSET
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=MAX_KEY, pattern=LINE)] | UnsetType = UNSET
+    name: Annotated[str, Meta(max_length=512, pattern=LINE)] | UnsetType = UNSET
+    description: Annotated[str, Meta(max_length=4096, pattern=LINES)] | UnsetType = UNSET
+    tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=128, pattern=LINE)]], Meta(max_length=64)] | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
     priority: JobPriority | UnsetType = UNSET
     env: dict[str, str] | UnsetType = UNSET
@@ -77,11 +82,14 @@ class Create(Struct, frozen=True, kw_only=True):
         return execution, NewTasks(execution, queue, self.inputs)
 
     def made(self, execution: Execution, tasks: Sequence[Task]) -> bool:
-        """Would this create have made this very execution: the same job, inputs, priority and spec, however they were written."""
+        """Would this create have made this very execution: the same job, priority and spec, and these tasks of it the same inputs,
+        however they were written. So it is with an id that the create asks for; but not with its key, where it is the id that named
+        the execution."""
         return (
-            (execution.job, execution.priority, execution.total) == (self.job, self.priority.rank, len(self.inputs))
+            self.execution_id in (None, execution.id)
+            and (execution.job, execution.priority, execution.total) == (self.job, self.priority.rank, len(self.inputs))
             and _canonical(msgspec.json.encode(execution.spec)) == _canonical(msgspec.json.encode(self.spec))
-            and all(_canonical(task.input) == _canonical(given) for task, given in zip(tasks, self.inputs, strict=True))
+            and all(_canonical(task.input) == _canonical(self.inputs[task.index]) for task in tasks)
         )
 
 
@@ -132,8 +140,8 @@ def read_create(workspace: str, job: str, body: Any, idempotency_key: str | None
         raise InvalidRequest("send input or tasks, not both", path="input")
     if not single and request.tasks is UNSET:
         raise InvalidRequest("send input (any JSON value) or tasks (a list of objects)", path="tasks")
-    if idempotency_key is not None and not 1 <= len(idempotency_key) <= MAX_KEY:
-        raise InvalidRequest(f"an idempotency key has 1 to {MAX_KEY} characters", path="Idempotency-Key")
+    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
+        raise InvalidRequest(f"an idempotency key has 1 to {MAX_KEY} characters, none a control character", path="Idempotency-Key")
     inputs: list[Any] = [request.input] if single else request.tasks  # type: ignore[assignment]
     return Create(
         workspace=workspace,

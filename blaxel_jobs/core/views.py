@@ -16,9 +16,6 @@ from .records import Event, Execution, Failure, Recovery, Task
 View = dict[str, Any]
 
 PRIORITIES: Final = tuple(JobPriority)
-MAX_RESULTS_BYTES: Final = 8 * 1024 * 1024
-"""The results that one execution carries; above it they are read by the tasks route."""
-
 _NULL: Final = Raw(b"null")
 
 
@@ -66,7 +63,7 @@ def execution_view(execution: Execution, tasks: Sequence[Task], waiting_for: Wai
     if execution.spec.single:
         if tasks and tasks[0].status is JobStatus.COMPLETED:
             view["result"] = _raw(tasks[0].result)
-    elif execution.done and len(tasks) == execution.total and _size(tasks) <= MAX_RESULTS_BYTES:
+    elif execution.done and len(tasks) == execution.total:
         view["results"] = [_raw(task.result) for task in tasks]
     return view
 
@@ -171,7 +168,3 @@ def _time(instant: float) -> datetime:
 
 def _raw(text: str | None) -> Raw:
     return _NULL if text is None else Raw(text.encode())
-
-
-def _size(tasks: Sequence[Task]) -> int:
-    return sum(len(task.result or "") for task in tasks)

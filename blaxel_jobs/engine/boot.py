@@ -28,19 +28,24 @@ class Boot:
         if self._path is None or fcntl is None:
             yield False
             return
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            alone = True
-        except BlockingIOError:
-            alone = False
-        try:
-            yield alone
-        finally:
+            yield _lock_alone(self._file)
             fcntl.flock(self._file, fcntl.LOCK_SH)
+        except BaseException:
+            self.leave()
+            raise
 
     def leave(self) -> None:
         """Leave; the file stays, since others may be in."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def _lock_alone(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

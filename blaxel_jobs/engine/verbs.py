@@ -6,12 +6,13 @@ HTTP.
 """
 
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
 from ..core.paging import check_limit, read_cursor, write_cursor
-from ..core.records import Execution
+from ..core.records import Execution, Task
 from ..core.requests import Create, check_durations, check_job, parse_prefer, read_create, read_ids
 from ..core.views import View, created_view, event_view, execution_view, page_view, status_view, summary_view, task_view
 from ..errors import IdempotencyConflict, InvalidRequest, NotFound
@@ -64,8 +65,13 @@ def create_job_execution(engine: "Engine", workspace: str, *, job: str, body: An
 
 def _check_same(engine: "Engine", create: Create, existing: Execution) -> Generator[Read, Any, None]:
     """Raise IdempotencyConflict unless the existing execution is what this create asks for."""
-    tasks = yield Read(lambda: engine.store.tasks(create.workspace, existing.seq, -1, existing.total))
-    if not create.made(existing, tasks):
+    read = partial(engine.store.tasks, create.workspace, existing.seq, limit=existing.total, results=False)
+    after, same = -1, True
+    while same and after + 1 < existing.total:
+        tasks = yield Read(partial(read, after))
+        same = bool(tasks) and create.made(existing, tasks)
+        after += len(tasks)
+    if not same:
         by_id = existing.id == create.execution_id
         what = f"execution id {existing.id!r}" if by_id else f"idempotency key {create.idempotency_key!r}"
         path = "executionId" if by_id else "idempotencyKey"
@@ -118,10 +124,11 @@ def list_job_execution_tasks(
     query = f"tasks {workspace} {execution_id}"
     after = read_cursor(query, cursor) if cursor is not None else -1
     execution: Execution = yield from _find(engine, workspace, job, execution_id)
-    rows = yield Read(lambda: engine.store.tasks(workspace, execution.seq, after, limit + 1))
+    rows: list[Task] = yield Read(lambda: engine.store.tasks(workspace, execution.seq, after, limit))
     waiting_for = engine.waiting_for(execution)
-    data = [task_view(task, waiting_for) for task in rows[:limit]]
-    return page_view(data, write_cursor(query, rows[limit - 1].index) if len(rows) > limit else None)
+    data = [task_view(task, waiting_for) for task in rows]
+    more = bool(rows) and rows[-1].index + 1 < execution.total
+    return page_view(data, write_cursor(query, rows[-1].index) if more else None)
 
 
 def list_job_execution_events(

@@ -7,11 +7,14 @@ a `save` of one transaction. Any object with these verbs is a store; the suite i
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from ..core.records import Event, Execution, LeaseRef, Task
+
+MAX_BYTES: Final = 8 * 1024 * 1024
+"""The inputs and results that one read of tasks carries."""
 
 
 class Position(Struct, frozen=True):
@@ -82,8 +85,9 @@ class JobStore(Protocol):
         """Executions of one job, or of all, the newest first."""
         ...
 
-    def tasks(self, workspace: str, execution: int, after: int, limit: int) -> list[Task]:
-        """Tasks of an execution (its `seq`) whose index is above `after`, in order; -1 starts at the first."""
+    def tasks(self, workspace: str, execution: int, after: int, limit: int, *, results: bool = True) -> list[Task]:
+        """Tasks of an execution (its `seq`) whose index is above `after`, in order; -1 starts at the first. As many of them as
+        `within_size` takes. Without `results` the records have none."""
         ...
 
     def events(self, workspace: str, execution: int, after: int, limit: int) -> list[Event]:
@@ -101,3 +105,15 @@ class JobStore(Protocol):
     def close(self) -> None:
         """Let go of files and connections. Closing twice does no harm."""
         ...
+
+
+def within_size(tasks: Iterable[Task]) -> list[Task]:
+    """The first of these tasks, with inputs and results of at most MAX_BYTES together; one at least, where there is any."""
+    taken: list[Task] = []
+    room = MAX_BYTES
+    for task in tasks:
+        room -= task.size
+        if room < 0 and taken:
+            break
+        taken.append(task)
+    return taken

@@ -1,7 +1,8 @@
 """The store in memory: dicts of immutable records, changed in place under one lock, undone when a transaction raises.
 
-A new task is not held: it is made from what its execution was created with until something happens to it. Order never comes from a hash: the same calls give the same answers. What is ready and what is leased stands in heaps with lazy
-deletion: an entry counts only while the record says the same, so nothing is ever searched for and removed.
+A new task is not held: it is made from what its execution was created with until something happens to it. Order never comes from a
+hash: the same calls give the same answers. What is ready and what is leased stands in heaps with lazy deletion: an entry counts
+only while the record says the same, so nothing is ever searched for and removed.
 """
 
 from bisect import bisect_left
@@ -17,10 +18,9 @@ from msgspec.structs import replace
 
 from ..core.records import Event, Execution, LeaseRef, NewTasks, Task
 from ..core.states import created
-from ..words import JobStatus, WaitingFor
-from .base import Position, Transaction
+from ..words import JobStatus
+from .base import Position, Transaction, within_size
 
-PENDING: Final = JobStatus.PENDING
 RUNNING: Final = JobStatus.RUNNING
 
 _SLACK: Final = 1024
@@ -72,12 +72,13 @@ class MemoryJobStore:
             end -= position.offset
             return [self._executions[seq] for seq in reversed(seqs[max(0, end - limit) : max(0, end)])]
 
-    def tasks(self, workspace: str, execution: int, after: int, limit: int) -> list[Task]:
+    def tasks(self, workspace: str, execution: int, after: int, limit: int, *, results: bool = True) -> list[Task]:
         with self._lock:
             if not self._is_in(workspace, execution):
                 return []
             start = max(0, after + 1)
-            return [self._task(seq, execution) for seq in self._tasks_of[execution][start : start + limit]]
+            found = (self._task(seq, execution) for seq in self._tasks_of[execution][start : start + limit])
+            return within_size(found if results else (replace(task, result=None) for task in found))
 
     def events(self, workspace: str, execution: int, after: int, limit: int) -> list[Event]:
         with self._lock:
@@ -131,7 +132,7 @@ class MemoryJobStore:
             return
         if before is not None and before.status is RUNNING:
             self._leased.pop(seq, None)
-        if _is_ready(task):
+        if task.ready:
             self._push_ready(task, seq + 1)
 
     def _push_ready(self, first: Task, stop: int) -> None:
@@ -295,7 +296,7 @@ class _Transaction:
         while heap:
             priority, seq, _, execution = heap[0]
             task = store._tasks.get(seq)
-            if execution in store._tasks_of and (task is None or (_is_ready(task) and task.priority == priority)):
+            if execution in store._tasks_of and (task is None or (task.ready and task.priority == priority)):
                 heappush(heads, (priority, seq, job))
                 return
             _drop_first(heap)
@@ -307,7 +308,7 @@ class _Transaction:
             return
         store = self._store
         for offered in self._offered:
-            if offered.execution in store._tasks_of and _is_ready(store._task(offered.seq, offered.execution)):
+            if offered.execution in store._tasks_of and store._task(offered.seq, offered.execution).ready:
                 store._push_ready(offered, offered.seq + 1)
         self._offered = []
 
@@ -351,10 +352,6 @@ def _drop_first(heap: _Ready) -> None:
         heapreplace(heap, (priority, seq + 1, stop, execution))
     else:
         heappop(heap)
-
-
-def _is_ready(task: Task) -> bool:
-    return task.status is PENDING and (task.waiting_for is None or task.waiting_for is WaitingFor.WORKER)
 
 
 def _task_of(ref: LeaseRef) -> int:

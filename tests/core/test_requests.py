@@ -33,6 +33,14 @@ def nested(depth: int) -> Any:
         ({"input": 1, "executionId": "a\n"}, "executionId"),
         ({"input": 1, "idempotencyKey": ""}, "idempotencyKey"),
         ({"input": 1, "idempotencyKey": "k" * 256}, "idempotencyKey"),
+        ({"input": 1, "idempotencyKey": "k\0"}, "idempotencyKey"),
+        ({"input": 1, "idempotencyKey": "k\n"}, "idempotencyKey"),
+        ({"input": 1, "idempotencyKey": "\x7fk"}, "idempotencyKey"),
+        ({"input": 1, "name": "a\0b"}, "name"),
+        ({"input": 1, "name": "a\n"}, "name"),
+        ({"input": 1, "description": "a\n\0"}, "description"),
+        ({"input": 1, "description": "\x1b[2J"}, "description"),
+        ({"input": 1, "tags": ["a", "b\t"]}, "tags[1]"),
         ({"input": 1, "tags": ["a", ""]}, "tags[1]"),
         ({"input": 1, "tags": "a"}, "tags"),
         ({"input": 1, "env": {"A": 1}}, "env[...]"),
@@ -112,6 +120,18 @@ def test_a_body_is_the_same_when_it_means_the_same(body: Any, same: bool) -> Non
 def test_the_body_s_key_wins_over_the_header_s() -> None:
     assert read_create("default", "job", {"input": 1, "idempotencyKey": "a"}, "b").idempotency_key == "a"
     assert read_create("default", "job", {"input": 1}, "b").idempotency_key == "b"
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256, "k\0", "k\t", "\x7f"])
+def test_a_key_of_the_header_is_checked_as_the_body_s(key: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_create("default", "job", {"input": 1}, key)
+    assert caught.value.path == "Idempotency-Key"
+
+
+def test_free_text_has_lines_and_any_letter() -> None:
+    spec = read_create("default", "job", {"input": 1, "name": "né \x80☃", "description": "a\r\n\tb", "tags": ["ü 1"]}, "k é").spec
+    assert (spec.name, spec.description, spec.tags) == ("né \x80☃", "a\r\n\tb", ["ü 1"])
 
 
 @pytest.mark.parametrize("duration", ["-1", "-0.5", '"60"', "true", "null", "[1]"])

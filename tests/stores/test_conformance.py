@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from blaxel_jobs.core.records import Failure, LeaseRef, Spec
 from blaxel_jobs.core.states import Claimed, Completed, Failed, Lost, Released, created
-from blaxel_jobs.stores.base import JobStore, Position
+from blaxel_jobs.stores.base import MAX_BYTES, JobStore, Position
 from blaxel_jobs.words import FailureKind, JobStatus, WaitingFor
 
 from .samples import FIRST, WORKSPACE, add, cancel_all, claim, claimable, contents, get, ids, move, names, new, report
@@ -114,6 +114,17 @@ def test_ids_belong_to_a_workspace_and_keys_to_a_job(store: JobStore) -> None:
     add(store, new("a", key="k", workspace="other"), new("d", key="k", job="job2"))
     assert ids(store.page(WORKSPACE, None, FIRST, 10)) == ["d", "c", "b", "a"]
     assert ids(store.page("other", None, FIRST, 10)) == ["a"]
+
+
+def test_names_may_hold_any_character(store: JobStore) -> None:
+    """Some databases end a text at U+0000."""
+    keys = ["k", "k\0", "k\0a", "k\0b", "\0", "\x1f", "\n", "\U0001f600"]
+    add(store, *[new(f"e{number}", key=key) for number, key in enumerate(keys)])
+    with store.begin() as transaction:
+        taken = transaction.insert([new(f"other{number}", key=key) for number, key in enumerate(keys)])
+    assert [(found.id, found.idempotency_key) for found in taken if found] == [(f"e{n}", key) for n, key in enumerate(keys)]
+    assert ids(store.get(WORKSPACE, ["e0", "e1\0", "e1\0x", "\0"])) == ["e0"]
+    assert store.get(WORKSPACE, ["e1\0"]) == []
 
 
 def test_many_are_inserted_at_once(store: JobStore) -> None:
@@ -499,6 +510,44 @@ def test_tasks_come_in_order_in_pages(store: JobStore) -> None:
     with store.begin() as transaction:
         assert [task.index for task in transaction.open_tasks(seq)] == [4, 5, 6]
         assert transaction.open_tasks(10**6) == []
+
+
+def sized(store: JobStore, name: str, inputs: list[int], results: list[int], letter: str = "x") -> int:
+    """An execution whose inputs and results have these many bytes of JSON; its `seq`."""
+    text = ['"' + letter * ((size - 2) // len(letter.encode())) + '"' for size in inputs + results]
+    execution, tasks = new(name, tasks=len(inputs))
+    add(store, (execution, [replace(task, input=given) for task, given in zip(tasks, text, strict=False)]))
+    for task, value in zip(claim(store, len(results)), text[len(inputs) :], strict=True):
+        report(store, [task.lease], Completed(value))
+    return get(store, name).seq
+
+
+def test_a_page_of_tasks_has_a_size(store: JobStore) -> None:
+    half = MAX_BYTES // 2
+    seq = sized(store, "a", [half - 100, 100, 100, 100], [100, half])
+    assert [task.index for task in store.tasks(WORKSPACE, seq, -1, 10)] == [0]
+    assert [task.index for task in store.tasks(WORKSPACE, seq, 0, 10)] == [1, 2, 3]
+    assert [task.index for task in store.tasks(WORKSPACE, seq, 0, 2)] == [1, 2]
+    seq = sized(store, "b", [half - 100, half], [100])
+    assert [task.index for task in store.tasks(WORKSPACE, seq, -1, 10)] == [0, 1], "it may be full to the last byte"
+
+
+def test_a_page_of_tasks_has_at_least_one(store: JobStore) -> None:
+    seq = sized(store, "a", [MAX_BYTES + 100] * 2, [])
+    assert [task.index for task in store.tasks(WORKSPACE, seq, -1, 10)] == [0]
+    assert [task.index for task in store.tasks(WORKSPACE, seq, 0, 10)] == [1]
+
+
+def test_the_size_of_a_page_is_in_bytes(store: JobStore) -> None:
+    third = MAX_BYTES // 3
+    seq = sized(store, "a", [third] * 4, [], "☃")
+    assert [task.index for task in store.tasks(WORKSPACE, seq, -1, 10)] == [0, 1, 2]
+
+
+def test_tasks_may_be_read_without_their_results(store: JobStore) -> None:
+    seq = sized(store, "a", [100] * 3, [MAX_BYTES, MAX_BYTES])
+    whole = [task for after in (-1, 0, 1) for task in store.tasks(WORKSPACE, seq, after, 1)]
+    assert store.tasks(WORKSPACE, seq, -1, 10, results=False) == [replace(task, result=None) for task in whole]
 
 
 def test_events_come_in_order_without_gaps(store: JobStore) -> None:

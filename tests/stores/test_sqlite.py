@@ -1,5 +1,6 @@
 """What only a file can show: it outlives the process, other processes share it, disks fill up, and plans read no history."""
 
+import contextlib
 import json
 import random
 import re
@@ -8,12 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from blaxel_jobs.core.records import Spec
 from blaxel_jobs.core.states import Claimed
 from blaxel_jobs.errors import StoreBusy, StoreError, Unavailable
 from blaxel_jobs.stores import open_store
@@ -22,7 +24,7 @@ from blaxel_jobs.stores.sql.sqlite import SQLiteStore
 from blaxel_jobs.stores.sql.statements import Statements
 from blaxel_jobs.stores.sql.turns import Turns
 
-from .samples import FIRST, WORKSPACE, add, claim, claimable, contents, get, ids, move, new, report
+from .samples import FIRST, WORKSPACE, add, cancel_all, claim, claimable, contents, get, ids, move, new, report
 
 
 @pytest.fixture
@@ -251,8 +253,34 @@ def test_a_closed_store_says_so_and_leaves_no_log(path: Path) -> None:
     store.close()
     assert not path.with_name("jobs.db-wal").exists(), "a connection is still open"
     for use in (lambda: store.get(WORKSPACE, ["a"]), lambda: add(store, new("b")), store.next_expiry):
-        with pytest.raises(StoreError, match="closed"):
+        with pytest.raises(Unavailable, match="closed"):
             use()
+
+
+def test_nothing_is_bound_as_bytes(store: SQLiteStore) -> None:
+    """SQLite 3.45 takes bytes that are given to a JSON function for its own binary form of JSON."""
+    add(store, new("warm"))
+    get(store, "warm")
+    statements: list[str] = []
+    for connection in (store._writer, *store._readers):
+        assert connection is not None
+        connection.set_trace_callback(statements.append)
+    add(store, new("a", tasks=3, key="k", spec=Spec(tags=["x"])), new("b", job="other", priority=0))
+    with store.begin() as transaction:
+        assert ids(e for e in transaction.insert([new("a"), new("z", tasks=2, key="k")]) if e) == ["a", "a"]
+        assert len(transaction.find(WORKSPACE, ["a", "b"])) == 2
+    tasks = claim(store, 2, jobs=["job", "other"]) + claim(store, 3)
+    leases = [task.lease for task in tasks]
+    with store.begin() as transaction:
+        assert transaction.extend(leases, 5.0) == set(leases)
+        assert len(transaction.expired(6.0, [], 10)) == len(transaction.expired(1.0, ["w1"], 10)) == len(leases)
+    report(store, leases)
+    add(store, new("c", tasks=2))
+    cancel_all(store, "c")
+    contents(store)
+    assert len(store.get(WORKSPACE, ["a", "b"])) == 2
+    assert any("json_each('" in statement for statement in statements)
+    assert [statement for statement in statements if re.search(r"\b[xX]'[0-9A-Fa-f]*'", statement)] == []
 
 
 # failures
@@ -346,18 +374,93 @@ def test_an_old_sqlite_is_refused() -> None:
         check_version((3, 34, 1))
 
 
+GONE = r"jobs\.db was deleted or replaced"
+
+
+def replace_nothing(path: Path) -> None:
+    """The file is only deleted."""
+
+
+def replace_with_empty(path: Path) -> None:
+    path.touch()
+
+
+def replace_with_store(path: Path) -> None:
+    SQLiteStore(path).close()
+
+
+@pytest.mark.parametrize("put", [replace_nothing, replace_with_empty, replace_with_store])
+@pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])
+def test_a_file_that_was_deleted_or_replaced_takes_nothing(
+    store: SQLiteStore, path: Path, put: Callable[[Path], None], warm: bool
+) -> None:
+    add(store, new("a"))
+    get(store, "a")
+    names = ("jobs.db", "jobs.db-wal", "jobs.db-shm")
+    kept = path.with_name("kept")
+    kept.mkdir()
+    for name in names:
+        path.with_name(name).rename(kept / name)
+    put(path)
+    if not warm:
+        store._close_readers()
+        store._drop_writer()
+    for use in (lambda: add(store, new("b")), lambda: store.get(WORKSPACE, ["a"]), store.workers):
+        with pytest.raises(Unavailable, match=GONE):
+            use()
+    assert path.exists() is (put is not replace_nothing), "made by a store that had lost its file"
+    for name in names:
+        (kept / name).replace(path.with_name(name))
+    add(store, new("c"))
+    assert ids(store.page(WORKSPACE, None, FIRST, 10)) == ["c", "a"]
+
+
+def test_tables_that_are_gone_are_an_outage(store: SQLiteStore, path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("drop table executions")
+    for use in (lambda: add(store, new("b")), lambda: store.get(WORKSPACE, ["a"])):
+        with pytest.raises(Unavailable, match="no such table"):
+            use()
+
+
+def test_without_descriptors_a_read_is_refused_and_leaks_nothing(path: Path) -> None:
+    script = """
+store = SQLiteStore(sys.argv[1])
+store.get("default", ["x"])
+store._close_readers()
+before = len(os.listdir("/proc/self/fd"))
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+held = []
+try:
+    while True:
+        held.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    pass
+try:
+    store.get("default", ["x"])
+except Unavailable as error:
+    print(error.status_code)
+while held:
+    os.close(held.pop())
+print(store.get("default", ["x"]))
+store._close_readers()
+print(len(os.listdir("/proc/self/fd")) - before)
+"""
+    assert finish(start(script, path)).split() == ["503", "[]", "0"]
+
+
 # plans
 
 
 PLANS = {
     "find": ["executions_id (workspace=? AND id=?)"],
     "find_many": ["executions_id (workspace=? AND id=?)"],
-    "having_id": ["executions_id (workspace=? AND id=?)"],
     "having_key": ["executions_key (workspace=? AND job=? AND idempotency_key=?)"],
     "added": ["INTEGER PRIMARY KEY (rowid>?)"],
     "page_of_job": ["executions_of_job (workspace=? AND job=? AND seq<?)"],
     "page_of_all": ["executions_of_all (workspace=? AND seq<?)"],
     "tasks": ["tasks_of_execution (execution=? AND position>?)"],
+    "tasks_without_results": ["tasks_of_execution (execution=? AND position>?)"],
     "open_tasks": ["tasks_of_execution (execution=?)"],
     "events": ["rowid=?", "PRIMARY KEY (execution=? AND id>?)"],
     "claimable": ["tasks_ready (workspace=? AND job=?)", "INTEGER PRIMARY KEY (rowid=?)"],

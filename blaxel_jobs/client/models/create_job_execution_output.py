@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ...lazy import LazyList
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -144,11 +145,7 @@ class CreateJobExecutionOutput:
         _recoveries = d.pop("recoveries", UNSET)
         recoveries: list[Recovery] | Unset = UNSET
         if _recoveries is not UNSET:
-            recoveries = []
-            for recoveries_item_data in _recoveries:
-                recoveries_item = Recovery.from_dict(recoveries_item_data)
-
-                recoveries.append(recoveries_item)
+            recoveries = LazyList(Recovery.from_dict, _recoveries)
 
         create_job_execution_output = cls(
             execution_id=execution_id,

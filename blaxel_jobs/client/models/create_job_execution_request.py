@@ -18,10 +18,12 @@ class CreateJobExecutionRequest:
         tasks (list[Any] | Unset): One free-form input for each task. They run in parallel, and `results` keeps their
             order.
         execution_id (str | Unset): The execution's id, chosen by the caller. One of the server's own if left out.
-        idempotency_key (str | Unset): Two creates of one job with the same key make one execution.
-        name (str | Unset): Free text.
-        description (str | Unset): Free text.
-        tags (list[str] | Unset): Labels to filter by.
+        idempotency_key (str | Unset): Two creates of one job with the same key make one execution. No control
+            characters.
+        name (str | Unset): Free text in one line, without control characters.
+        description (str | Unset): Free text in any number of lines. Tabs and line breaks are its only control
+            characters.
+        tags (list[str] | Unset): Labels to filter by, without control characters.
         metadata (Any | Unset): The user's own fields. They come back as `metadata.custom`.
         priority (str | Unset): Which execution is taken first.
         env (Any | Unset): Environment variables for the tasks. Their values never come back.

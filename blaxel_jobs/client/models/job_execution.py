@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ...lazy import LazyList
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -33,11 +34,12 @@ class JobExecution:
         waiting_for (str | Unset): Why it waits: start, time, event, dependencies, concurrency, retry or worker. Left
             out when it does not.
         stats (JobExecutionStats | Unset):
-        tasks (list[JobExecutionTask] | Unset): The first 100. Not in lists.
+        tasks (list[JobExecutionTask] | Unset): The first 100, or as many as have 8 MB of inputs and results. Not in
+            lists.
         result (Any | Unset): The value of the task of an `input` execution that completed. Not in lists.
         results (list[Any] | Unset): The values of a `tasks` execution that has ended, in the order of its tasks; null
             for a task that did not complete.
-            Not in lists, and left out above 8 MB or 1,000 tasks: read the tasks route.
+            Not in lists, and left out above 1,000 tasks or 8 MB of inputs and results: read the tasks route.
         error (Failure | Unset): Why an execution or a task failed.
         recoveries (list[Recovery] | Unset): Every time that a task was taken back from a worker that was lost.
     """
@@ -151,11 +153,7 @@ class JobExecution:
         _tasks = d.pop("tasks", UNSET)
         tasks: list[JobExecutionTask] | Unset = UNSET
         if _tasks is not UNSET:
-            tasks = []
-            for tasks_item_data in _tasks:
-                tasks_item = JobExecutionTask.from_dict(tasks_item_data)
-
-                tasks.append(tasks_item)
+            tasks = LazyList(JobExecutionTask.from_dict, _tasks)
 
         result = d.pop("result", UNSET)
 
@@ -171,11 +169,7 @@ class JobExecution:
         _recoveries = d.pop("recoveries", UNSET)
         recoveries: list[Recovery] | Unset = UNSET
         if _recoveries is not UNSET:
-            recoveries = []
-            for recoveries_item_data in _recoveries:
-                recoveries_item = Recovery.from_dict(recoveries_item_data)
-
-                recoveries.append(recoveries_item)
+            recoveries = LazyList(Recovery.from_dict, _recoveries)
 
         job_execution = cls(
             metadata=metadata,

@@ -1,5 +1,6 @@
 """Connections to a SQLite file: how they are set up, how they wait for another process, and what their errors mean."""
 
+import os
 import random
 import sqlite3
 import time
@@ -67,9 +68,39 @@ def open_writer(path: Path, patience: float) -> sqlite3.Connection:
 def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that cannot write. Raises Unavailable."""
     connection = connect(path)
-    connection.execute("pragma query_only = on")
-    connection.execute(f"pragma cache_size = -{_READER_CACHE_KIB}")
+    try:
+        connection.execute("pragma query_only = on")
+        connection.execute(f"pragma cache_size = -{_READER_CACHE_KIB}")
+    except sqlite3.Error as error:
+        connection.close()
+        raise meaning(error, path) from error
     return connection
+
+
+class Place:
+    """Which file stood at the path when it was opened. SQLite goes on writing a file that was deleted or replaced, and what it
+    commits there is lost."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError without a file."""
+        self._path = os.fspath(path)
+        self._file = _identity(self._path)
+
+    def check(self) -> None:
+        """Raise Unavailable when that file is not there any more."""
+        try:
+            same = _identity(self._path) == self._file
+        except FileNotFoundError:
+            same = False
+        except OSError as error:
+            raise Unavailable(f"{self._path} cannot be used now: {error}", retry_after=1) from error
+        if not same:
+            raise Unavailable(f"{self._path} was deleted or replaced while it was open: put it back, or start again", retry_after=5)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
 
 
 def patiently(action: Callable[[], T], path: Path, patience: float) -> T:
@@ -108,6 +139,6 @@ def meaning(error: sqlite3.Error, path: Path) -> JobsError | sqlite3.Error:
         return Unavailable(f"the disk of {path} is full: nothing was written", retry_after=5)
     if code == sqlite3.SQLITE_NOTADB:
         return Unavailable(f"{path} is not a SQLite database")
-    if code in _OUTSIDE:
+    if code in _OUTSIDE or (code == sqlite3.SQLITE_ERROR and str(error).startswith("no such table")):
         return Unavailable(f"{path} cannot be used now: {error}", retry_after=1)
     return error

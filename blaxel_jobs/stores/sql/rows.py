@@ -86,7 +86,7 @@ def task_changing(task: Task) -> tuple[Any, ...]:
     """TASK_CHANGING of a task."""
     status, waiting_for = task.status, task.waiting_for
     return (
-        _state(status, waiting_for), status._value_, None if waiting_for is None else waiting_for._value_, task.attempt,
+        _state(task), status._value_, None if waiting_for is None else waiting_for._value_, task.attempt,
         task.losses, task.token, task.worker, task.lease_until, task.updated_at, task.started_at, task.ended_at, task.result,
         None if task.error is None else _encode(task.error).decode(),
     )  # fmt: skip
@@ -131,8 +131,9 @@ def event_of(row: Row) -> Event:
     )  # fmt: skip
 
 
-def _state(status: JobStatus, waiting_for: WaitingFor | None) -> str:
+def _state(task: Task) -> str:
     """What the partial indexes tell tasks apart by."""
+    status = task.status
     if status is JobStatus.PENDING:
-        return READY if waiting_for is None or waiting_for is WaitingFor.WORKER else "waiting"
+        return READY if task.ready else "waiting"
     return LEASED if status is JobStatus.RUNNING else "paused" if status is JobStatus.PAUSED else "ended"

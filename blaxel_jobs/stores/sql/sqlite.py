@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -14,9 +14,9 @@ import msgspec
 from ...core.records import Event, Execution, LeaseRef, Task
 from ...core.states import created
 from ...errors import StoreError, Unavailable
-from ..base import Position, Transaction
+from ..base import Position, Transaction, within_size
 from . import rows
-from .connections import check_version, meaning, open_reader, open_writer, patiently
+from .connections import Place, check_version, meaning, open_reader, open_writer, patiently
 from .migrations import upgrade
 from .statements import MAX_JOBS, Statements
 from .turns import Turns
@@ -25,7 +25,7 @@ PATIENCE: Final = 30.0
 _IDLE_READERS: Final = 8
 _MAX_INTEGER: Final = 2**63 - 1
 
-_json: Final = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class SQLiteStore:
@@ -52,6 +52,7 @@ class SQLiteStore:
             raise StoreError(f"cannot open {self.path}: there is no directory {self.path.parent}")
         try:
             upgrade(self.path, table_prefix, busy_timeout)
+            self._place = Place(self.path)
             self._turns = Turns(self._beside("turn"))
             self._writer: sqlite3.Connection | None = open_writer(self.path, busy_timeout)
         except (Unavailable, OSError) as error:
@@ -68,9 +69,9 @@ class SQLiteStore:
         sql, where = (self._sql.page_of_all, (workspace,)) if job is None else (self._sql.page_of_job, (workspace, job))
         return [rows.execution_of(row) for row in self._read(sql, (*where, before, limit, position.offset))]
 
-    def tasks(self, workspace: str, execution: int, after: int, limit: int) -> list[Task]:
-        found = self._read(self._sql.tasks, (execution, _integer(after), workspace, limit))
-        return [rows.task_of(row) for row in found]
+    def tasks(self, workspace: str, execution: int, after: int, limit: int, *, results: bool = True) -> list[Task]:
+        sql = self._sql.tasks if results else self._sql.tasks_without_results
+        return self._read(sql, (execution, _integer(after), workspace, limit), lambda found: within_size(map(rows.task_of, found)))
 
     def events(self, workspace: str, execution: int, after: int, limit: int) -> list[Event]:
         found = self._read(self._sql.events, (execution, workspace, _integer(after), limit))
@@ -93,15 +94,21 @@ class SQLiteStore:
     def _beside(self, name: str) -> Path:
         return self.path.with_name(f"{self.path.name}-{name}")
 
-    def _read(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        """All rows, as last committed. A connection serves one thread at a time; one that failed is not used again."""
-        self._check_open()
+    def _read(self, sql: str, values: Sequence[Any] = (), take: Callable[[Iterable[Any]], list[Any]] = list) -> list[Any]:
+        """The rows that are taken, as last committed. A connection serves one thread at a time; one that failed is not used
+        again."""
+
+        def read() -> list[Any]:
+            with contextlib.closing(reader.execute(sql, values)) as found:
+                return take(found)
+
+        self._check()
         try:
             reader = self._readers.pop()
         except IndexError:
             reader = open_reader(self.path)
         try:
-            found = patiently(lambda: reader.execute(sql, values).fetchall(), self.path, self._patience)
+            found = patiently(read, self.path, self._patience)
         except BaseException:
             reader.close()
             raise
@@ -118,15 +125,17 @@ class SQLiteStore:
             with contextlib.suppress(IndexError):  # another thread took the last one
                 self._readers.pop().close()
 
-    def _check_open(self) -> None:
+    def _check(self) -> None:
+        """Before anything is opened: SQLite would make a file that is not there."""
         if self._closed:
-            raise StoreError("the store is closed")
+            raise Unavailable("the store is closed")
+        self._place.check()
 
     def _start(self) -> sqlite3.Connection:
         """Wait for this process's and for every other process's turn to write."""
         self._writing.acquire()
         try:
-            self._check_open()
+            self._check()
             writer = self._writer
             if writer is None:
                 writer = self._writer = open_writer(self.path, self._patience)
@@ -195,7 +204,7 @@ class _Transaction:
         if added < len(news):
             seqs = {seq for (seq,) in self._rows(self._sql.added, (last_execution,))}
             refused = [execution for seq, (execution, _) in numbered if seq not in seqs]
-            having = iter(self._having(refused))
+            having = iter([self._having(new) for new in refused])
             answers = [None if seq in seqs else next(having) for seq, _ in numbered]
             numbered = [(seq, new) for seq, new in numbered if seq in seqs]
         self._write(self._sql.insert_event, [_created_row(execution, seq) for seq, (execution, _) in numbered])
@@ -227,7 +236,7 @@ class _Transaction:
 
     def expired(self, now: float, workers: Collection[str], limit: int) -> list[tuple[Task, Execution]]:
         if workers:
-            found = self._rows(self._sql.expired_or_held_by, (now, _json(sorted(workers)), limit))
+            found = self._rows(self._sql.expired_or_held_by, (now, _texts(sorted(workers)), limit))
         else:
             found = self._rows(self._sql.expired, (now, limit))
         return [rows.pair_of(row) for row in found]
@@ -245,18 +254,12 @@ class _Transaction:
         self._write(self._sql.save_task, [(*rows.task_changing(task), task.seq) for task in tasks])
         self._write(self._sql.insert_event, [rows.event_row(event) for event in events])
 
-    def _having(self, refused: list[Execution]) -> list[Execution]:
-        """Who has the id, or else the key, of each of these."""
-        by_id = _json([(new.workspace, new.id) for new in refused])
-        by_key = _json([(new.workspace, new.job, new.idempotency_key) for new in refused if new.idempotency_key is not None])
-        with_id = {(found.workspace, found.id): found for found in self._executions(self._sql.having_id, by_id)}
-        with_key = {
-            (found.workspace, found.job, found.idempotency_key): found for found in self._executions(self._sql.having_key, by_key)
-        }
-        return [with_id.get((new.workspace, new.id)) or with_key[new.workspace, new.job, new.idempotency_key] for new in refused]
-
-    def _executions(self, sql: str, names: bytes) -> list[Execution]:
-        return [rows.execution_of(row) for row in self._rows(sql, (names,))]
+    def _having(self, new: Execution) -> Execution:
+        """Who has its id, or else its key."""
+        found = self._rows(self._sql.find, (new.workspace, new.id)) or self._rows(
+            self._sql.having_key, (new.workspace, new.job, new.idempotency_key)
+        )
+        return rows.execution_of(found[0])
 
     def _first(self, workspace: str, jobs: list[str], limit: int) -> list[tuple[int, int]]:
         """(priority, seq) of the first ready tasks of these jobs together."""
@@ -295,7 +298,17 @@ class _Transaction:
 def _find(sql: Statements, workspace: str, ids: Collection[str]) -> tuple[str, tuple[Any, ...]]:
     if len(ids) == 1:
         return sql.find, (workspace, *ids)
-    return sql.find_many, (_json(list(dict.fromkeys(ids))), workspace)
+    return sql.find_many, (_texts(dict.fromkeys(ids)), workspace)
+
+
+def _json(value: Any) -> str:
+    """Text, never bytes: SQLite 3.45 takes those for its own binary form of JSON."""
+    return _encode(value).decode()
+
+
+def _texts(names: Iterable[str]) -> str:
+    """A JSON list of names. SQLite's functions end a text of it at U+0000, so such a name would find another; none is stored."""
+    return _json([name for name in names if "\0" not in name])
 
 
 def _integer(value: int) -> int:

@@ -29,16 +29,7 @@ class Statements:
         self.insert_task = text("insert into {tasks} {task_values}")
         self.insert_event = text("insert into {events} {event_values}")
         self.added = text("select seq from {executions} where seq > ?")
-        # Who has the [workspace, id], or the [workspace, job, key], of a JSON list of them.
-        self.having_id = text(
-            "select {x} from json_each(?) j cross join {executions} x "
-            "on x.workspace = json_extract(j.value, '$[0]') and x.id = json_extract(j.value, '$[1]')"
-        )
-        self.having_key = text(
-            "select {x} from json_each(?) j cross join {executions} x on x.idempotency_key is not null "
-            "and x.workspace = json_extract(j.value, '$[0]') and x.job = json_extract(j.value, '$[1]') "
-            "and x.idempotency_key = json_extract(j.value, '$[2]')"
-        )
+        self.having_key = text("select {x} from {executions} x where x.workspace = ? and x.job = ? and x.idempotency_key = ?")
 
         self.find = text("select {x} from {executions} x where x.workspace = ? and x.id = ?")
         self.find_many = text(
@@ -51,9 +42,8 @@ class Statements:
             "select {x} from {executions} x where x.workspace = ? and x.seq < ? order by x.seq desc limit ? offset ?"
         )
         self.open_tasks = text("select {t} from {tasks} t where t.execution = ? and t.state <> 'ended' order by t.position")
-        self.tasks = text(
-            "select {t} from {tasks} t where t.execution = ? and t.position > ? and t.workspace = ? order by t.position limit ?"
-        )
+        self.tasks = text("select {t} {page_of_tasks}")
+        self.tasks_without_results = text("select {t_without_result} {page_of_tasks}")
         self.events = text(
             "select {e} from {executions} x cross join {events} e on e.execution = x.seq "
             "where x.seq = ? and x.workspace = ? and e.id > ? order by e.id limit ?"
@@ -107,6 +97,7 @@ def _names(table_prefix: str) -> Callable[[str], str]:
         "events": f"{table_prefix}events",
         "x": ", ".join(f"x.{column}" for column in EXECUTION),
         "t": ", ".join(f"t.{column}" for column in TASK),
+        "t_without_result": ", ".join("null" if column == "result" else f"t.{column}" for column in TASK),
         "e": ", ".join(f"e.{column}" for column in EVENT),
         "execution_values": _values(EXECUTION),
         "task_values": _values(TASK),
@@ -115,6 +106,9 @@ def _names(table_prefix: str) -> Callable[[str], str]:
         "task_changes": ", ".join(f"{column} = ?" for column in TASK_CHANGING),
     }
     names["with_x"] = "cross join {executions} x on x.seq = t.execution".format_map(names)
+    names["page_of_tasks"] = (
+        "from {tasks} t where t.execution = ? and t.position > ? and t.workspace = ? order by t.position limit ?".format_map(names)
+    )
     names["pairs"] = "select {t}, {x} from {tasks} t {with_x}".format_map(names)
     # The tasks of a JSON list of their numbers, in its order.
     names["pairs_of"] = "select {t}, {x} from json_each(?) j cross join {tasks} t on t.seq = j.value {with_x}".format_map(names)

@@ -61,9 +61,10 @@ def sync_detailed(
 ) -> Response[JobExecution | Problem]:
     """Get an execution
 
-     With its first 100 tasks, and with their results up to 8 MB; the rest by the tasks route. `Prefer:
-    wait=N` makes it a long
-    poll: the answer comes when `done` is true, or after min(N, 30) seconds.
+     With its first 100 tasks, and with its results, as far as 8 MB of inputs and results go; the rest by
+    the tasks route.
+    `Prefer: wait=N` makes it a long poll: the answer comes when `done` is true, or after min(N, 30)
+    seconds.
 
     Args:
         job (str):
@@ -100,9 +101,10 @@ def sync(
 ) -> JobExecution | Problem | None:
     """Get an execution
 
-     With its first 100 tasks, and with their results up to 8 MB; the rest by the tasks route. `Prefer:
-    wait=N` makes it a long
-    poll: the answer comes when `done` is true, or after min(N, 30) seconds.
+     With its first 100 tasks, and with its results, as far as 8 MB of inputs and results go; the rest by
+    the tasks route.
+    `Prefer: wait=N` makes it a long poll: the answer comes when `done` is true, or after min(N, 30)
+    seconds.
 
     Args:
         job (str):
@@ -134,9 +136,10 @@ async def asyncio_detailed(
 ) -> Response[JobExecution | Problem]:
     """Get an execution
 
-     With its first 100 tasks, and with their results up to 8 MB; the rest by the tasks route. `Prefer:
-    wait=N` makes it a long
-    poll: the answer comes when `done` is true, or after min(N, 30) seconds.
+     With its first 100 tasks, and with its results, as far as 8 MB of inputs and results go; the rest by
+    the tasks route.
+    `Prefer: wait=N` makes it a long poll: the answer comes when `done` is true, or after min(N, 30)
+    seconds.
 
     Args:
         job (str):
@@ -171,9 +174,10 @@ async def asyncio(
 ) -> JobExecution | Problem | None:
     """Get an execution
 
-     With its first 100 tasks, and with their results up to 8 MB; the rest by the tasks route. `Prefer:
-    wait=N` makes it a long
-    poll: the answer comes when `done` is true, or after min(N, 30) seconds.
+     With its first 100 tasks, and with its results, as far as 8 MB of inputs and results go; the rest by
+    the tasks route.
+    `Prefer: wait=N` makes it a long poll: the answer comes when `done` is true, or after min(N, 30)
+    seconds.
 
     Args:
         job (str):

@@ -68,7 +68,9 @@ def sync_detailed(
 ) -> Response[JobExecutionTaskList | Problem]:
     """List the tasks of an execution
 
-     In the order they were given, with inputs, results and errors.
+     In the order they were given, with inputs, results and errors. A page ends early, but not without a
+    task, where its inputs and
+    results would be more than 8 MB: follow `meta.nextCursor`.
 
     Args:
         job (str):
@@ -108,7 +110,9 @@ def sync(
 ) -> JobExecutionTaskList | Problem | None:
     """List the tasks of an execution
 
-     In the order they were given, with inputs, results and errors.
+     In the order they were given, with inputs, results and errors. A page ends early, but not without a
+    task, where its inputs and
+    results would be more than 8 MB: follow `meta.nextCursor`.
 
     Args:
         job (str):
@@ -143,7 +147,9 @@ async def asyncio_detailed(
 ) -> Response[JobExecutionTaskList | Problem]:
     """List the tasks of an execution
 
-     In the order they were given, with inputs, results and errors.
+     In the order they were given, with inputs, results and errors. A page ends early, but not without a
+    task, where its inputs and
+    results would be more than 8 MB: follow `meta.nextCursor`.
 
     Args:
         job (str):
@@ -181,7 +187,9 @@ async def asyncio(
 ) -> JobExecutionTaskList | Problem | None:
     """List the tasks of an execution
 
-     In the order they were given, with inputs, results and errors.
+     In the order they were given, with inputs, results and errors. A page ends early, but not without a
+    task, where its inputs and
+    results would be more than 8 MB: follow `meta.nextCursor`.
 
     Args:
         job (str):
