@@ -49,10 +49,12 @@ if TYPE_CHECKING:
         UnknownJob,
         UnsupportedMedia,
         WaitTimeoutError,
+        WouldDeadlock,
     )
     from .execution import Execution
-    from .jobs import ExecutionList, Job, JobsClient, bl_job
+    from .jobs import ExecutionList, Job, Jobs, JobsClient, bl_job
     from .manager import JobManager
+    from .watch import Update
     from .words import JobPriority, JobStatus
     from .worker.context import TaskContext
 
@@ -66,11 +68,12 @@ _NAMES = {
         "ConfigError Conflict ConnectionFailed ContractError ExecutionFailed Forbidden IdempotencyConflict IllegalTransition "
         "InvalidRequest JobsError LeaseLost MalformedRequest MethodNotAllowed Misdirected MockStuck NotFinished NotFound NotLoaded "
         "NotSerializable RequestError RequestTimeout RequestTooSlow ServerError StoreBusy StoreError StoreTooNew TooLarge "
-        "TooManyRequests Unauthorized Unavailable UnknownJob UnsupportedMedia WaitTimeoutError"
+        "TooManyRequests Unauthorized Unavailable UnknownJob UnsupportedMedia WaitTimeoutError WouldDeadlock"
     ),
     "execution": "Execution",
-    "jobs": "ExecutionList Job JobsClient bl_job",
+    "jobs": "ExecutionList Job Jobs JobsClient bl_job",
     "manager": "JobManager",
+    "watch": "Update",
     "words": "JobPriority JobStatus",
     "worker.context": "TaskContext",
 }
@@ -94,6 +97,7 @@ __all__ = [
     "JobManager",
     "JobPriority",
     "JobStatus",
+    "Jobs",
     "JobsClient",
     "JobsError",
     "LeaseLost",
@@ -120,7 +124,9 @@ __all__ = [
     "Unavailable",
     "UnknownJob",
     "UnsupportedMedia",
+    "Update",
     "WaitTimeoutError",
+    "WouldDeadlock",
     "__version__",
     "bl_job",
     "configure",

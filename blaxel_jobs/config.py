@@ -1,7 +1,7 @@
 """Settings: where each value comes from, and what it may be.
 
 Sources, the first that says anything wins: argument, `configure()`, environment, settings file, `~/.blaxel/config.yaml`, built-in.
-The settings file is TOML: `blaxel-jobs.toml` in the working directory, else the path in BLAXEL_JOBS_CONFIG.
+The settings file is TOML: the one that BLAXEL_JOBS_CONFIG names, else `blaxel-jobs.toml` in the working directory.
 """
 
 import math
@@ -26,6 +26,7 @@ class Options(TypedDict, total=False):
 
     base_url: str | None
     api_key: str | None
+    client_credentials: str | None
     workspace: str | None
     request_timeout: float | None
     max_connections: int | None
@@ -54,8 +55,11 @@ class Settings:
     """
 
     base_url: str
-    """Where the API is, with its prefix (`/v0` is added to a URL without a path). The platform's if there is an API key."""
+    """Where the API is, with its prefix (`/v0` is added to a URL without a path). The platform's if there are credentials."""
     api_key: str | None
+    """An API key or a token: sent as it is. Of this and `client_credentials` the one from the stronger source is set."""
+    client_credentials: str | None
+    """Base64 of `id:secret`, for which tokens are fetched at `{base_url}/oauth/token`."""
     workspace: str | None
     request_timeout: float
     """Seconds that the server may take for an answer. A long poll has its wait on top."""
@@ -169,6 +173,7 @@ _HEADER_TEXT: Final = r"[!-~]+"
 _SETTINGS: Final[dict[str, _Setting]] = {
     "base_url": _Setting(_url, None, "BL_API_URL"),
     "api_key": _Setting(_matching(_HEADER_TEXT, "printable ASCII text without spaces"), None, "BL_API_KEY"),
+    "client_credentials": _Setting(_matching(r"[A-Za-z0-9+/_-]+={0,2}", "base64 of id:secret"), None, "BL_CLIENT_CREDENTIALS"),
     "workspace": _Setting(_matching(_HEADER_TEXT, "printable ASCII text without spaces"), None, "BL_WORKSPACE"),
     "request_timeout": _Setting(_seconds, 60.0),
     "max_connections": _Setting(_count(1, 10_000), 256),
@@ -180,7 +185,9 @@ _SETTINGS: Final[dict[str, _Setting]] = {
     "table_prefix": _Setting(_matching(r"[A-Za-z0-9_]{0,32}", "at most 32 letters, digits and '_'"), ""),
 }
 _ALIASES: Final = {"recovery_timeout": "lease"}
-_SECRETS: Final = frozenset({"api_key"})
+_SECRETS: Final = frozenset({"api_key", "client_credentials"})
+_CREDENTIALS: Final = ("api_key", "client_credentials")
+"""Ways to say who calls. One is used: of the strongest source that has any, the first."""
 _configured: dict[str, Any] = {}
 _revision = 0
 
@@ -196,12 +203,14 @@ def _resolve(arguments: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
     """Each setting's value and origin, in the order in which they are declared."""
     found: dict[str, tuple[Any, str]] = {}
     for origin, values in _sources(arguments):
+        credential = None if _credential(found) else _credential(values)
         for name, value in values.items():
-            found.setdefault(name, (value, origin(name)))
-    if "base_url" not in found or _is_platform(found["base_url"][0]):
+            if name == credential or name not in _CREDENTIALS:
+                found.setdefault(name, (value, origin(name)))
+    if "base_url" not in found or is_platform(found["base_url"][0]):
         _add_platform_credentials(found)
     if "base_url" not in found:
-        found["base_url"] = (PLATFORM, "built-in, as there is an API key") if "api_key" in found else (LOCAL, "built-in")
+        found["base_url"] = (PLATFORM, "built-in, as there are credentials") if _credential(found) else (LOCAL, "built-in")
     for name, setting in _SETTINGS.items():
         found.setdefault(name, (setting.default, "built-in"))
     lease, (heartbeat, origin_of_heartbeat) = found["lease"][0], found["heartbeat"]
@@ -210,6 +219,10 @@ def _resolve(arguments: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
     elif heartbeat >= lease:
         raise ConfigError(f"heartbeat ({origin_of_heartbeat}) takes less than lease, which is {lease:g} s, not {heartbeat:g}")
     return {name: found[name] for name in _SETTINGS}
+
+
+def _credential(values: Mapping[str, object]) -> str | None:
+    return next((name for name in _CREDENTIALS if name in values), None)
 
 
 def _sources(arguments: Mapping[str, Any]) -> Iterator[tuple[Callable[[str], str], dict[str, Any]]]:
@@ -251,11 +264,11 @@ def _read(name: str, value: object, origin: str) -> Any:
 
 
 def _settings_file() -> Path | None:
-    local = Path(FILE_NAME)
-    if local.is_file():
-        return local.resolve()
     named = os.environ.get("BLAXEL_JOBS_CONFIG")
-    return Path(named) if named else None
+    if named:
+        return Path(named)
+    local = Path(FILE_NAME)
+    return local.resolve() if local.is_file() else None
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -269,17 +282,22 @@ def _toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"the settings file {path} is not TOML: {error}") from error
 
 
-def _is_platform(base_url: str) -> bool:
+def is_platform(base_url: str) -> bool:
+    """Is this where the Blaxel platform answers."""
     host = urlsplit(base_url).hostname or ""
     return host.endswith((".blaxel.ai", ".blaxel.dev"))
+
+
+_PLATFORM_CREDENTIALS: Final = (("apiKey", "api_key"), ("clientCredentials", "client_credentials"), ("access_token", "api_key"))
+"""The platform's names in its file, in its order, and the setting that takes each."""
 
 
 def _add_platform_credentials(found: dict[str, tuple[Any, str]]) -> None:
     """Workspace and key from the platform's own file. They are for the platform: no other URL is sent them."""
     try:
-        import yaml
-
         text = Path("~/.blaxel/config.yaml").expanduser().read_text(encoding="utf-8")
+
+        import yaml
     except (ImportError, OSError, RuntimeError):
         return
     try:
@@ -292,9 +310,11 @@ def _add_platform_credentials(found: dict[str, tuple[Any, str]]) -> None:
         return
     entries = _at(document, "workspaces")
     for entry in entries if isinstance(entries, list) else ():
-        key = _at(entry, "credentials", "apiKey")
-        if _at(entry, "name") == workspace and key:
-            found.setdefault("api_key", (_read("api_key", key, origin), origin))
+        given = _at(entry, "credentials") if _at(entry, "name") == workspace else None
+        for key, name in _PLATFORM_CREDENTIALS:
+            value = _at(given, key)
+            if value and not _credential(found):
+                found[name] = (_read(name, value, origin), origin)
     found.setdefault("workspace", (_read("workspace", workspace, origin), origin))
 
 

@@ -10,6 +10,7 @@
     ├── ExecutionFailed                   a result was asked for and there is none
     ├── NotLoaded (AttributeError)        the field is not part of what was read
     ├── NotSerializable (TypeError)       a value that JSON cannot carry
+    ├── WouldDeadlock (RuntimeError)      a call that would wait for its own caller
     ├── StoreError
     │   ├── StoreTooNew
     │   └── StoreBusy                 also Unavailable
@@ -64,6 +65,11 @@ class ContractError(JobsError):
 class ConnectionFailed(JobsError, ConnectionError):
     """The server could not be reached, or the connection broke before the answer."""
 
+    def __init__(self, message: str | None = None, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
+        """The server may have got the request, and may have done what it asks for."""
+
 
 class RequestTimeout(ConnectionFailed, TimeoutError):
     """The server did not answer in time."""
@@ -95,6 +101,15 @@ class NotLoaded(JobsError, AttributeError):
 
 class NotSerializable(JobsError, TypeError):
     """A value that JSON cannot carry. Return plain data: dict, list, str, int, finite float, bool, None."""
+
+    def __init__(self, message: str | None = None, *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        """Where in the value it stands, such as `tasks[0].when`; None for the value itself."""
+
+
+class WouldDeadlock(JobsError, RuntimeError):
+    """The call would wait for the handler, or block the event loop, that makes it."""
 
 
 class StoreError(JobsError):

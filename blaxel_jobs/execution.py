@@ -1,13 +1,16 @@
 """`Execution`: one run of a job as it was last read, with the verbs that act on it."""
 
+import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from . import flow
+from . import flow, waiting, watch
 from .client.types import Unset
 from .errors import ExecutionFailed, NotFinished, NotLoaded
 from .flow import Flow, Seam, arun, run
 from .paging import Page
+from .streams import Stream
+from .watch import Update
 from .words import JobStatus
 
 if TYPE_CHECKING:
@@ -26,97 +29,110 @@ if TYPE_CHECKING:
 class Execution:
     """One run of a job. Its fields are those of the last answer; its verbs act, and bring the fields up to date.
 
-    What a create or a list gave carries no tasks, input or results: reading them raises NotLoaded until `refresh()`.
+    What a create or a list gave carries no tasks, input or results, and what a stream gave has status, done, waiting_for and stats
+    only: reading more raises NotLoaded until `refresh()`.
     """
 
-    __slots__ = ("__weakref__", "_model", "_seam", "_whole")
+    __slots__ = ("__weakref__", "_model", "_seam", "_seen", "_whole")
 
-    def __init__(self, seam: Seam, model: "JobExecution | CreateJobExecutionOutput", *, whole: bool) -> None:
+    def __init__(self, seam: Seam, model: "JobExecution | CreateJobExecutionOutput | Update", *, whole: bool) -> None:
         """`whole` says that the model came from a get or a cancel, and has all that there is."""
         self._seam = seam
-        self._model = model
+        self._seen = model
+        self._model = None if isinstance(model, Update) else model
         self._whole = cast("JobExecution", model) if whole else None
 
     @property
     def id(self) -> str:
-        return self._model.metadata.id
+        return self._seen.id if isinstance(self._seen, Update) else self._seen.metadata.id
 
     @property
     def job(self) -> str:
         """The job's name."""
-        return self._model.metadata.job
+        return self._seen.job or "" if isinstance(self._seen, Update) else self._seen.metadata.job
 
     @property
     def workspace(self) -> str:
-        return self._model.metadata.workspace
+        """The workspace that it belongs to. Raises NotLoaded."""
+        return self.metadata.workspace
 
     @property
     def name(self) -> str | None:
-        return self._model.metadata.name or None
+        """Free text. Raises NotLoaded."""
+        return self.metadata.name or None
 
     @property
     def description(self) -> str | None:
-        return self._model.metadata.description or None
+        """Free text. Raises NotLoaded."""
+        return self.metadata.description or None
 
     @property
     def status(self) -> str:
         """One of JobStatus; text, so that a word which this release does not know is no error."""
-        return self._model.status
+        return self._seen.status
 
     @property
     def done(self) -> bool:
         """True once it has ended, however it ended."""
-        return self._model.done
+        return self._seen.done
 
     @property
     def waiting_for(self) -> str | None:
         """Why it does not run: start, time, event, dependencies, concurrency, retry or worker."""
-        return self._model.waiting_for or None
+        return self._seen.waiting_for or None
 
     @property
     def priority(self) -> str:
-        return self._model.spec.priority
+        """One of JobPriority. Raises NotLoaded."""
+        return self.spec.priority
 
     @property
     def tags(self) -> list[str]:
-        return self._model.metadata.tags or []
+        """Labels. Raises NotLoaded."""
+        return self.metadata.tags or []
 
     @property
     def metadata(self) -> "JobExecutionMetadata":
-        """Names and times; `metadata.custom` are the user's own fields."""
-        return self._model.metadata
+        """Names and times; `metadata.custom` are the user's own fields. Raises NotLoaded."""
+        return self._loaded("metadata").metadata
 
     @property
     def spec(self) -> "JobExecutionSpec":
-        return self._model.spec
+        """What it was created with. Raises NotLoaded."""
+        return self._loaded("spec").spec
 
     @property
     def stats(self) -> dict[str, int]:
         """How many of its tasks are in which state: total, success, failure, running, retried, cancelled."""
-        stats = self._model.stats
-        return {} if isinstance(stats, Unset) else stats.to_dict()
+        seen = self._seen
+        if isinstance(seen, Update):
+            return dict(seen.stats)
+        return {} if isinstance(seen.stats, Unset) else seen.stats.to_dict()
 
     @property
     def error(self) -> "Failure | None":
-        """Why it failed: kind, type, message, trace."""
-        return self._model.error or None
+        """Why it failed: kind, type, message, trace. Raises NotLoaded."""
+        return self._current("error").error or None
 
     @property
     def recoveries(self) -> "list[Recovery]":
-        """Every time that a task was taken back from a lost worker."""
-        return self._model.recoveries or []
+        """Every time that a task was taken back from a lost worker. Raises NotLoaded."""
+        return self._current("recoveries").recoveries or []
 
     @property
     def created_at(self) -> datetime:
-        return self._model.metadata.created_at
+        """When it was created. Raises NotLoaded."""
+        return self.metadata.created_at
 
     @property
     def started_at(self) -> datetime | None:
-        return self._model.metadata.started_at or None
+        """When its first task began. Raises NotLoaded."""
+        return self._current("started_at").metadata.started_at or None
 
     @property
     def ended_at(self) -> datetime | None:
-        return self._model.metadata.completed_at or None
+        """When it ended, however it ended. Raises NotLoaded."""
+        return self._current("ended_at").metadata.completed_at or None
 
     @property
     def tasks(self) -> "list[JobExecutionTask]":
@@ -151,8 +167,8 @@ class Execution:
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """The last answer as JSON-able data with the contract's names, and `id`."""
-        return {"id": self.id, **self._model.to_dict()}
+        """The last answer as JSON-able data with the contract's names, and `id`. Raises NotLoaded."""
+        return {"id": self.id, **self._current("all").to_dict()}
 
     def refresh(self) -> "Execution":
         """Read it again. Raises NotFound, ConnectionFailed."""
@@ -205,13 +221,27 @@ class Execution:
         """As `list_events`."""
         return await arun(self._seam, self._events(limit, cursor))
 
+    def watch(self) -> "Stream[Update]":
+        """Each change of it from now on, the first sight of it included, for `for` and `async for`; ends when it is done.
+
+        The fields that an update has (status, done, waiting_for, stats) are brought up to date. Raises NotFound.
+        """
+        return Stream(self._seam, lambda: watch.follow(self._seam, self.job, [self.id], math.inf, self._see, watch.PATIENCE))
+
     def __repr__(self) -> str:
-        more = f" waiting_for={self.waiting_for}" if self.waiting_for else f" error={self.error.message!r}" if self.error else ""
+        error = self._seen.error if not isinstance(self._seen, Update) else None
+        more = f" waiting_for={self.waiting_for}" if self.waiting_for else f" error={error.message!r}" if error else ""
         return f"<Execution {self.id} of {self.job}: {self.status}{more}>"
 
     def _take(self, model: "JobExecution") -> "Execution":
-        self._model = self._whole = model
+        self._seen = self._model = self._whole = model
         return self
+
+    def _see(self, update: Update) -> Update:
+        if update.status != self.status:
+            self._whole = None
+        self._seen = update
+        return update
 
     def _refresh(self, prefer: str | None = None) -> "Flow[Execution]":
         return self._take((yield from flow.get_execution(self._seam, self.job, self.id, prefer)))
@@ -220,11 +250,11 @@ class Execution:
         return self._take((yield from flow.cancel_execution(self._seam, self.job, self.id)))
 
     def _wait(self, max_wait: float, interval: float, raise_on_failure: bool) -> "Flow[Execution]":
-        yield from flow.wait_for_execution(self._seam, self.job, self.id, max_wait, interval, self._take)
+        yield from waiting.wait_for_execution(self._seam, self.job, self.id, max_wait, interval, self._take)
         return succeeded(self) if raise_on_failure else self
 
     def _result(self, max_wait: float) -> Flow[Any]:
-        flow.check_wait(max_wait, 0)
+        waiting.check_wait(max_wait, 0)
         if not self.done or self._whole is None:
             yield from self._refresh(flow.LOOK) if max_wait == 0 else self._wait(max_wait, 3, False)
         whole = self._read("result")
@@ -234,6 +264,7 @@ class Execution:
         for value in (whole.result, whole.results):
             if not isinstance(value, Unset):
                 return value
+        self._check_platform()
         tasks = yield from flow.all_tasks(self._seam, self.job, self.id)
         return tasks[0].result if len(tasks) == 1 else [task.result for task in tasks]
 
@@ -245,6 +276,18 @@ class Execution:
         answer = yield from flow.list_events(self._seam, self.job, self.id, limit, cursor)
         return Page(self._seam, answer.data, answer.meta, lambda following: self._events(limit, following))
 
+    def _loaded(self, field: str) -> "JobExecution | CreateJobExecutionOutput":
+        if self._model is None:
+            raise NotLoaded(f"{field} of execution {self.id} was not read: call refresh() first")
+        return self._model
+
+    def _current(self, field: str) -> "JobExecution | CreateJobExecutionOutput":
+        """For what changes with the status: not from before an update that brought another one."""
+        model = self._loaded(field)
+        if model.status != self._seen.status:
+            raise NotLoaded(f"{field} of execution {self.id} was not read since it is {self.status}: call refresh() first")
+        return model
+
     def _read(self, field: str) -> "JobExecution":
         if self._whole is None:
             raise NotLoaded(f"{field} of execution {self.id} was not read: call refresh() first")
@@ -254,7 +297,12 @@ class Execution:
         """An execution that ended has results, unless it had one task and failed: else they did not fit into the answer."""
         had_none = not whole.done or (self.spec.task_count == 1 and self.status != JobStatus.COMPLETED)
         if not had_none and isinstance(whole.result, Unset) and isinstance(whole.results, Unset):
+            self._check_platform()
             raise NotLoaded(f"the results of execution {self.id} do not fit into one answer: use get_result() or list_tasks()")
+
+    def _check_platform(self) -> None:
+        if self._seam.peer.is_platform:
+            raise NotLoaded(f"the Blaxel platform keeps no results: the tasks of execution {self.id} have stored theirs elsewhere")
 
 
 def succeeded(execution: Execution) -> Execution:

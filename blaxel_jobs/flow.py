@@ -4,22 +4,25 @@ A flow yields `Op` (call this operation of the contract) and `Sleep`, and return
 clock of its own, so sync and async, over HTTP and in process, are one body: a `Seam` performs what is yielded.
 """
 
-import math
-import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import suppress
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, TypeVar
 
 import attrs
 
+from .client.types import UNSET, Unset
 from .errors import (
+    Conflict,
     ConnectionFailed,
+    ContractError,
     InvalidRequest,
     JobsError,
+    NotFound,
     RequestError,
     RequestTooSlow,
     ServerError,
     TooManyRequests,
-    WaitTimeoutError,
 )
 
 if TYPE_CHECKING:
@@ -61,12 +64,33 @@ class Sleep:
 Flow = Generator[Op | Sleep, Any, T]
 
 
+@attrs.define
+class Peer:
+    """What the other side's answers have told of it. Flows read it; the seam that sees the answers writes it."""
+
+    contract: bool | None = None
+    """True: it answers in our contract. False: it is the platform. None as long as no answer told; then ours is assumed."""
+    doubtful: bool = False
+    """Its address is the platform's."""
+    missing: set[str] = attrs.field(factory=set)
+    """Operations for which it has no route."""
+
+    @property
+    def is_platform(self) -> bool:
+        return self.contract is False
+
+
 class Seam(Protocol):
     """Performs what flows yield: `transport` over HTTP, `manager` in process. Time, randomness and keys come from here too."""
 
     @property
     def retries(self) -> int:
         """How often a call is made again after it failed for a passing reason."""
+        ...
+
+    @property
+    def peer(self) -> Peer:
+        """What is known of the other side."""
         ...
 
     def monotonic(self) -> float: ...
@@ -76,6 +100,9 @@ class Seam(Protocol):
     async def aperform(self, op: Op) -> Any: ...
     def sleep(self, seconds: float) -> None: ...
     async def asleep(self, seconds: float) -> None: ...
+    def astream(self, op: Op) -> AsyncGenerator[list[Any], None]:
+        """The models that come, in the batches in which they come; an empty one is a sign of life. Ends when the server ends it."""
+        ...
 
 
 def run(seam: Seam, flow: Flow[T]) -> T:
@@ -127,7 +154,9 @@ async def arun(seam: Seam, flow: Flow[T]) -> T:
 BACKOFF_FIRST: Final = 0.5
 BACKOFF_LAST: Final = 8.0
 RETRY_AFTER_MOST: Final = 60.0
-_PASSING: Final = (ConnectionFailed, RequestTooSlow, TooManyRequests, ServerError)
+LOOK: Final = "wait=0"
+"""The `Prefer` of a look within a wait: where time is the mock's, it is the wait that moves it, and no look."""
+PASSING: Final = (ConnectionFailed, RequestTooSlow, TooManyRequests, ServerError)
 """What may be gone the next time."""
 
 
@@ -137,7 +166,7 @@ def call(seam: Seam, op: Op) -> Flow[Any]:
     while True:
         try:
             return (yield op)
-        except _PASSING as error:
+        except PASSING as error:
             if tries >= seam.retries:
                 raise
             delay = backoff(seam, error, tries)
@@ -172,12 +201,61 @@ class CreateOptions(TypedDict, total=False):
 
 def create_execution(
     seam: Seam, job: str, request: "CreateJobExecutionRequest | Mapping[str, Any]", options: Mapping[str, Any]
-) -> "Flow[CreateJobExecutionOutput]":
-    """Create an execution of `request` and the `options` that are set, which win. However often it is sent, it is created once."""
-    arguments: dict[str, Any] = {"job": job, "body": _body(request, options)}
-    if not arguments["body"].idempotency_key:
-        arguments["idempotency_key"] = seam.new_key()
-    return (yield from call(seam, Op("create_job_execution", "CreateJobExecutionOutput", arguments)))  # type: ignore[no-any-return]
+) -> "Flow[CreateJobExecutionOutput | JobExecution]":
+    """Create an execution of `request` and the `options` that are set, which win. However often it is sent, it is created once.
+
+    The platform knows no idempotency keys. There it is sent again only when it was not sent, or has an id of the caller's.
+    """
+    body = _body(request, options)
+    key = {} if body.idempotency_key else {"idempotency_key": seam.new_key()}
+    if seam.peer.contract is None and seam.peer.doubtful and not isinstance(body.input, Unset):
+        yield from _settle(seam, job)
+    tries = 0
+    while True:
+        arguments = {"job": job, "body": _for_platform(body) if seam.peer.is_platform else body, **key}
+        try:
+            return (yield Op("create_job_execution", "CreateJobExecutionOutput", arguments))  # type: ignore[no-any-return]
+        except PASSING as error:
+            if tries >= seam.retries:
+                raise
+            lost = error
+        except Conflict:
+            # The platform has no keys: that the id is taken means that the try whose answer was lost has made it.
+            if tries and seam.peer.is_platform and body.execution_id:
+                return (yield from get_execution(seam, job, body.execution_id))
+            raise
+        unsent = isinstance(lost, ConnectionFailed) and not lost.sent
+        tries = yield from _before_next_try(seam, job, lost, tries, harmless=unsent or bool(body.execution_id))
+
+
+def _before_next_try(seam: Seam, job: str, lost: JobsError, tries: int, *, harmless: bool) -> Flow[int]:
+    """Pause; the number of tries until now. Raises `lost` when a next one could create a second execution."""
+    while True:
+        yield Sleep(backoff(seam, lost, tries))
+        tries += 1
+        if harmless:
+            return tries
+        yield from _settle(seam, job)
+        if seam.peer.contract:
+            return tries
+        if seam.peer.is_platform or tries >= seam.retries:
+            raise lost
+
+
+def _settle(seam: Seam, job: str) -> Flow[None]:
+    """Ask for something harmless that both have, unless it is known whether the other side is the platform."""
+    if seam.peer.contract is None:
+        with suppress(ConnectionFailed, ContractError, RequestError):
+            yield Op("get_job", "Job", {"job": job})
+
+
+def _for_platform(body: "CreateJobExecutionRequest") -> "CreateJobExecutionRequest":
+    """The same for the platform, which knows tasks only. Raises InvalidRequest for an input that is no object."""
+    if isinstance(body.input, Unset):
+        return body
+    if not isinstance(body.input, dict):
+        raise InvalidRequest("the Blaxel platform takes objects only, one for each task", path="input")
+    return attrs.evolve(body, input=UNSET, tasks=[body.input])
 
 
 def _body(request: "CreateJobExecutionRequest | Mapping[str, Any]", options: Mapping[str, Any]) -> "CreateJobExecutionRequest":
@@ -193,41 +271,64 @@ def _body(request: "CreateJobExecutionRequest | Mapping[str, Any]", options: Map
     extra = options.keys() - CreateOptions.__annotations__.keys()
     if extra:
         raise TypeError(f"there is no option {min(extra)!r}; there are {', '.join(CreateOptions.__annotations__)}")
-    chosen = {name: value for name, value in options.items() if value is not None}
+    chosen = {name: _plain(value) for name, value in options.items() if value is not None}
+    if isinstance(request.priority, StrEnum):
+        chosen.setdefault("priority", request.priority.value)
     return attrs.evolve(request, **chosen) if chosen else request
 
 
+def _plain(option: Any) -> Any:
+    """Any mapping as the dict that it stands for, a word of an enumeration as text."""
+    return dict(option) if isinstance(option, Mapping) else option.value if isinstance(option, StrEnum) else option
+
+
 def get_execution(seam: Seam, job: str, execution_id: str, prefer: str | None = None) -> "Flow[JobExecution]":
-    arguments = _given(job=job, execution_id=_checked_id(execution_id), prefer=prefer)
+    arguments = _given(job=job, execution_id=checked_id(execution_id), prefer=prefer)
     return (yield from call(seam, Op("get_job_execution", "JobExecution", arguments)))  # type: ignore[no-any-return]
 
 
+_STATUS: Final = "get_job_execution_status"
+
+
 def get_execution_status(seam: Seam, job: str, execution_id: str) -> Flow[str]:
-    arguments = {"job": job, "execution_id": _checked_id(execution_id)}
-    answer = yield from call(seam, Op("get_job_execution_status", "JobExecutionStatus", arguments))
-    return answer.status  # type: ignore[no-any-return]
+    arguments = {"job": job, "execution_id": checked_id(execution_id)}
+    if seam.peer.contract or _STATUS not in seam.peer.missing:
+        try:
+            return (yield from call(seam, Op(_STATUS, "JobExecutionStatus", arguments))).status  # type: ignore[no-any-return]
+        except NotFound:
+            if seam.peer.contract:
+                raise
+            # No such execution, or no such route: the platform has none.
+            seam.peer.missing.add(_STATUS)
+    return (yield from get_execution(seam, job, execution_id)).status
 
 
 def cancel_execution(seam: Seam, job: str, execution_id: str) -> "Flow[JobExecution]":
-    arguments = {"job": job, "execution_id": _checked_id(execution_id)}
+    arguments = {"job": job, "execution_id": checked_id(execution_id)}
     return (yield from call(seam, Op("cancel_job_execution", "JobExecution", arguments)))  # type: ignore[no-any-return]
+
+
+OFFSET_CURSOR: Final = "offset="
+"""How a cursor begins that we made: old versions of the platform's API have none in their lists, just offsets."""
 
 
 def list_executions(seam: Seam, job: str, limit: int | None, offset: int | None, cursor: str | None) -> "Flow[JobExecutionList]":
     """One page, the newest first."""
+    if cursor is not None and cursor.startswith(OFFSET_CURSOR) and seam.peer.is_platform:
+        offset, cursor = int(cursor.removeprefix(OFFSET_CURSOR)), None
     arguments = _given(job=job, limit=limit, offset=offset, cursor=cursor)
     return (yield from call(seam, Op("list_job_executions", "JobExecutionList", arguments)))  # type: ignore[no-any-return]
 
 
 def list_tasks(seam: Seam, job: str, execution_id: str, limit: int | None, cursor: str | None) -> "Flow[JobExecutionTaskList]":
     """One page, in the order they were given."""
-    arguments = _given(job=job, execution_id=_checked_id(execution_id), limit=limit, cursor=cursor)
+    arguments = _given(job=job, execution_id=checked_id(execution_id), limit=limit, cursor=cursor)
     return (yield from call(seam, Op("list_job_execution_tasks", "JobExecutionTaskList", arguments)))  # type: ignore[no-any-return]
 
 
 def list_events(seam: Seam, job: str, execution_id: str, limit: int | None, cursor: str | None) -> "Flow[JobExecutionEventList]":
     """One page, the oldest first."""
-    arguments = _given(job=job, execution_id=_checked_id(execution_id), limit=limit, cursor=cursor)
+    arguments = _given(job=job, execution_id=checked_id(execution_id), limit=limit, cursor=cursor)
     return (yield from call(seam, Op("list_job_execution_events", "JobExecutionEventList", arguments)))  # type: ignore[no-any-return]
 
 
@@ -247,108 +348,8 @@ def _given(**arguments: Any) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _checked_id(execution_id: object) -> str:
+def checked_id(execution_id: object) -> str:
     """Raises InvalidRequest for what cannot be an id, before it becomes a path of something else."""
     if not isinstance(execution_id, str) or execution_id in ("", ".", ".."):
         raise InvalidRequest(f"{execution_id!r} is not an execution id", path="executionId")
     return execution_id
-
-
-# Waiting
-
-LONGEST_POLL: Final = 30
-LOOK: Final = "wait=0"
-"""The `Prefer` of a look within a wait: where time is the mock's, it is the wait that moves it, and no look."""
-FIRST_PAUSE: Final = 0.05
-SLACK: Final = 0.02
-"""A whole second that is this short of a second still counts as one: the answer comes that much after the deadline."""
-GRACE: Final = 0.1
-"""Seconds after the deadline in which an answer is still taken; two round trips, where those are longer."""
-
-
-def wait_for_execution(
-    seam: Seam, job: str, execution_id: str, max_wait: float, interval: float, read: "Callable[[JobExecution], T]"
-) -> Flow[T]:
-    """The execution once it is done, through `read`. Raises WaitTimeoutError with the last one seen after `max_wait` seconds.
-
-    The server holds the answer until then where it can (a long poll). Where it does not, pauses grow from 0.05 s to `interval`.
-    What may pass (no connection, 408, 429, 5xx) is survived until the deadline.
-    """
-    check_wait(max_wait, interval)
-    if max_wait == 0:
-        model = yield from get_execution(seam, job, execution_id, LOOK)
-        if model.done:
-            return read(model)
-        raise _timeout(execution_id, 0.0, read(model), None)
-    now = seam.monotonic()
-    wait = _Wait(seam, {"job": job, "execution_id": _checked_id(execution_id)}, now + max_wait, max(interval, 0.01))
-    while not (yield from wait.look(now)):
-        now = seam.monotonic()
-        left = wait.deadline - now
-        if left <= 0:
-            seen = None if wait.model is None else read(wait.model)
-            raise _timeout(execution_id, max_wait - left, seen, wait.error) from wait.error
-        if wait.pause > 0:
-            yield Sleep(min(wait.pause, left))
-            now = seam.monotonic()
-    return read(wait.model)  # type: ignore[arg-type]
-
-
-@attrs.define
-class _Wait:
-    """What a wait knows between two looks."""
-
-    seam: Seam
-    arguments: Mapping[str, Any]
-    deadline: float
-    interval: float
-    model: "JobExecution | None" = None
-    error: JobsError | None = None
-    """Why the last look failed, if it did."""
-    pause: float = 0.0
-    """Seconds until the next look."""
-    step: float = FIRST_PAUSE
-    failures: int = 0
-    round_trip: float = 0.0
-    """Seconds of the longest answer that was not held."""
-
-    def look(self, now: float) -> Flow[bool]:
-        """Ask once. True when the execution is done; else `pause` is set."""
-        left = max(self.deadline - now, 0.0)
-        hold = int(min(LONGEST_POLL, left + SLACK))
-        arguments = {**self.arguments, "prefer": f"wait={hold}"}
-        # Until something was seen, a slow first connection is not cut off by a short wait.
-        grace = max(GRACE, 2 * self.round_trip) if self.model else max(GRACE, 1.0 - left)
-        try:
-            model: JobExecution = yield Op("get_job_execution", "JobExecution", arguments, left + grace)
-        except _PASSING as error:
-            self.error = error
-            self.pause = backoff(self.seam, error, self.failures)
-            self.failures += 1
-            return False
-        self.model, self.error, self.failures = model, None, 0
-        took = self.seam.monotonic() - now
-        if hold >= 1 and took >= hold / 2:
-            self.pause, self.step = 0.0, FIRST_PAUSE
-        else:
-            self.round_trip = max(self.round_trip, took)
-            # Many that wait do not all ask at the same moment.
-            self.pause = min(self.step, self.interval) * (0.75 + 0.25 * self.seam.random())
-            self.step = min(self.step * 1.5, self.interval)
-        return model.done
-
-
-def check_wait(max_wait: float, interval: float) -> None:
-    """Raise InvalidRequest unless both are seconds, 0 or more. An infinite `max_wait` waits until the end."""
-    for name, seconds, most in (("max_wait", max_wait, math.inf), ("interval", interval, sys.float_info.max)):
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= most:
-            raise InvalidRequest(f"{name} takes seconds, 0 or more, not {seconds!r}", path=name)
-
-
-def _timeout(execution_id: str, waited: float, seen: Any, error: JobsError | None) -> WaitTimeoutError:
-    last = f"its status was {seen.status!r}" if seen is not None else "its status could not be read"
-    because = f" (the last look failed: {error})" if error is not None else ""
-    return WaitTimeoutError(
-        f"execution {execution_id} had not ended after {waited:.1f} s: {last}{because}. It goes on; wait again or cancel it.",
-        execution=seen,
-    )

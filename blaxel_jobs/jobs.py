@@ -1,25 +1,100 @@
 """`bl_job`, `Job` and `JobsClient`: typed one-liners over flows, each verb for sync and, with an `a` before its name, for async."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, Unpack
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
-from . import config, flow
+from . import config, flow, waiting, watch
 from .define import check_job_name
 from .execution import Execution, succeeded
 from .flow import CreateOptions, Flow, Seam, arun, run
 from .paging import Page
+from .streams import Stream
+from .waiting import check_wait
+from .watch import Update, check_ids
+from .words import JobStatus
 
 if TYPE_CHECKING:
     from .client.models import CreateJobExecutionRequest, JobExecution
 
-__all__ = ["CreateOptions", "Execution", "ExecutionList", "Job", "JobsClient", "Page", "bl_job"]
+__all__ = ["CreateOptions", "Execution", "ExecutionList", "Job", "Jobs", "JobsClient", "Page", "Stream", "Update", "bl_job"]
+
+FAILED: Final = (JobStatus.FAILED, JobStatus.CANCELLED)
 
 
 class ExecutionList(Page[Execution]):
     """One page of executions: a list that knows where the next page is."""
 
 
-class Job:
+class _ForMany:
+    """The verbs that take many ids: of a Job for its own executions, of Jobs for all."""
+
+    _seam: Seam
+
+    def get_execution_statuses(self, ids: Iterable[str]) -> list[Update]:
+        """How each of them stands, in their order, 10,000 in a request. An id that there is not has the status `unknown`."""
+        return run(self._seam, watch.get_statuses(self._seam, self._only(), check_ids(ids)))
+
+    async def aget_execution_statuses(self, ids: Iterable[str]) -> list[Update]:
+        """As `get_execution_statuses`."""
+        return await arun(self._seam, watch.get_statuses(self._seam, self._only(), check_ids(ids)))
+
+    def wait_for_executions(self, ids: Iterable[str], max_wait: float = 360, *, raise_on_failure: bool = False) -> list[Execution]:
+        """Wait until all of them are done, and return them in the order of `ids`, also those that failed; on one connection.
+
+        They have id, job, status, done and stats; for more call `refresh()` or `get_result()`. After `max_wait` seconds
+        WaitTimeoutError is raised; the executions go on. `raise_on_failure` raises ExecutionFailed as soon as one failed or was
+        cancelled. Raises NotFound for an id that there is not.
+        """
+        ids, ended = check_ids(ids), {}
+        for execution in self.as_completed(ids, max_wait):
+            ended[execution.id] = execution
+            if raise_on_failure and execution.status in FAILED:
+                succeeded(execution.refresh())
+        return [ended[id] for id in ids]
+
+    async def await_for_executions(
+        self, ids: Iterable[str], max_wait: float = 360, *, raise_on_failure: bool = False
+    ) -> list[Execution]:
+        """As `wait_for_executions`. Cancelling the wait leaves the executions alone."""
+        ids, ended = check_ids(ids), {}
+        async for execution in self.as_completed(ids, max_wait):
+            ended[execution.id] = execution
+            if raise_on_failure and execution.status in FAILED:
+                succeeded(await execution.arefresh())
+        return [ended[id] for id in ids]
+
+    def as_completed(self, ids: Iterable[str], max_wait: float = 360) -> Stream[Execution]:
+        """Each of them once it is done, in the order in which they end, for `for` and `async for`; on one connection.
+
+        They have id, job, status, done and stats; for more call `refresh()` or `get_result()`. Raises WaitTimeoutError when not all
+        have ended `max_wait` seconds after the first step, and NotFound for an id that there is not.
+        """
+        ids = check_ids(ids)
+        check_wait(max_wait, 0)
+        return Stream(self._seam, lambda: watch.follow(self._seam, self._only(), ids, max_wait, self._ended))
+
+    def watch(self, execution_id: str) -> Stream[Update]:
+        """Each change of the execution, the first sight of it included, for `for` and `async for`; ends when it is done.
+
+        Raises NotFound.
+        """
+        ids = check_ids([execution_id])
+        return Stream(self._seam, lambda: watch.follow(self._seam, self._only(), ids, math.inf, _as_it_is, watch.PATIENCE))
+
+    def _only(self) -> str | None:
+        """The job whose executions are meant; None for those of any."""
+        return None
+
+    def _ended(self, update: Update) -> Execution | None:
+        return Execution(self._seam, update, whole=False) if update.done else None
+
+
+def _as_it_is(update: Update) -> Update:
+    return update
+
+
+class Job(_ForMany):
     """One job by its name: creates executions, finds them, waits for them. Making one does no I/O.
 
     Every verb raises RequestError (one class for each HTTP status) when it is refused, ConnectionFailed or RequestTimeout when no
@@ -58,7 +133,7 @@ class Job:
     ) -> str:
         """Create an execution of `tasks`, one for each mapping, and return its id. `memory` is in MB."""
         options: CreateOptions = {"env": env, "memory": memory, "execution_id": execution_id, "allow_queue": allow_queue}
-        return run(self._seam, self._create({"tasks": list(tasks)}, options)).id
+        return run(self._seam, self._create({"tasks": [dict(task) for task in tasks]}, options)).id
 
     async def arun(
         self,
@@ -70,7 +145,7 @@ class Job:
     ) -> str:
         """As `run`."""
         options: CreateOptions = {"env": env, "memory": memory, "execution_id": execution_id, "allow_queue": allow_queue}
-        return (await arun(self._seam, self._create({"tasks": list(tasks)}, options))).id
+        return (await arun(self._seam, self._create({"tasks": [dict(task) for task in tasks]}, options))).id
 
     def trigger(self, payload: Any = None, **options: Unpack[CreateOptions]) -> Execution:
         """Create an execution of one task that is given `payload`, and return it."""
@@ -134,6 +209,9 @@ class Job:
     def __repr__(self) -> str:
         return f"<Job {self._name}>"
 
+    def _only(self) -> str:
+        return self._name
+
     def _create(self, request: "CreateJobExecutionRequest | Mapping[str, Any]", options: CreateOptions) -> Flow[Execution]:
         model = yield from flow.create_execution(self._seam, self._name, request, options)
         return Execution(self._seam, model, whole=False)
@@ -147,14 +225,33 @@ class Job:
         return ExecutionList(self._seam, rows, answer.meta, lambda following: self._list(limit, None, following))
 
     def _wait(self, execution_id: str, max_wait: float, interval: float, raise_on_failure: bool) -> Flow[Execution]:
-        ended = yield from flow.wait_for_execution(self._seam, self._name, execution_id, max_wait, interval, self._whole)
+        ended = yield from waiting.wait_for_execution(self._seam, self._name, execution_id, max_wait, interval, self._whole)
         return succeeded(ended) if raise_on_failure else ended
 
     def _whole(self, model: "JobExecution") -> Execution:
         return Execution(self._seam, model, whole=True)
 
 
-class JobsClient:
+class Jobs(_ForMany):
+    """All jobs at one place: what JobsClient (over HTTP) and JobManager (in process) share."""
+
+    def __init__(self, seam: Seam) -> None:
+        self._seam = seam
+
+    def job(self, name: str) -> Job:
+        """The job of that name. No I/O. Raises ValueError for what is no job name."""
+        return Job(name, self._seam)
+
+    def trigger(self, job: str, payload: Any = None, **options: Unpack[CreateOptions]) -> Execution:
+        """Create an execution of one task of `job` that is given `payload`, and return it."""
+        return self.job(job).trigger(payload, **options)
+
+    async def atrigger(self, job: str, payload: Any = None, **options: Unpack[CreateOptions]) -> Execution:
+        """As `trigger`."""
+        return await self.job(job).atrigger(payload, **options)
+
+
+class JobsClient(Jobs):
     """Jobs over HTTP. What is not given comes from `configure()`, the environment and the settings file, read at the first call.
 
     Threads and event loops may share one. Raises ConfigError for a value that a setting cannot have.
@@ -165,6 +262,7 @@ class JobsClient:
         base_url: str | None = None,
         *,
         api_key: str | None = None,
+        client_credentials: str | None = None,
         workspace: str | None = None,
         request_timeout: float | None = None,
         max_connections: int | None = None,
@@ -173,15 +271,11 @@ class JobsClient:
     ) -> None:
         """`seam` performs the operations instead of HTTP, and knows where: nothing else is given with it."""
         options: config.Options = {
-            "base_url": base_url, "api_key": api_key, "workspace": workspace, "request_timeout": request_timeout,
-            "max_connections": max_connections, "connect_retries": connect_retries,
+            "base_url": base_url, "api_key": api_key, "client_credentials": client_credentials, "workspace": workspace,
+            "request_timeout": request_timeout, "max_connections": max_connections, "connect_retries": connect_retries,
         }  # fmt: skip
         config.check(**options)
-        self._seam = seam or _http(options)
-
-    def job(self, name: str) -> Job:
-        """The job of that name. No I/O. Raises ValueError for what is no job name."""
-        return Job(name, self._seam)
+        super().__init__(seam or _http(options))
 
     def close(self) -> None:
         """Give the sync connections back. The next call opens new ones."""

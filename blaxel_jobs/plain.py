@@ -1,9 +1,13 @@
 """Plain data: what JSON carries and gives back equal."""
 
 from math import isfinite
-from typing import Any
+from types import NoneType
+from typing import Any, Final
 
-from .errors import NotSerializable
+from .errors import InvalidRequest, NotSerializable
+
+_ALWAYS: Final = frozenset({int, bool, NoneType})
+"""Types whose every value is plain."""
 
 
 def check_plain(value: Any, path: str = "") -> None:
@@ -17,26 +21,44 @@ def check_plain(value: Any, path: str = "") -> None:
         if not value.isascii():
             _check_text(value, path)
     elif kind is dict:
-        for key, child in value.items():
-            if type(key) is not str:
-                raise NotSerializable(f"{_where(path)} has the key {key!r}: keys of JSON objects are text")
-            check_plain(child, f"{path}.{key}" if path else key)
+        _check_object(value, path)
     elif kind is list:
         for index, child in enumerate(value):
-            check_plain(child, f"{path}[{index}]")
+            if type(child) not in _ALWAYS:
+                check_plain(child, f"{path}[{index}]")
     elif kind is float:
         if not isfinite(value):
-            raise NotSerializable(f"{_where(path)} is {value}: JSON has finite numbers only")
-    elif not (kind is int or kind is bool or value is None):
-        raise NotSerializable(f"{_where(path)} is a {kind.__qualname__}: JSON carries dict, list, str, int, float, bool and None")
+            raise _not_plain(path, f"is {value}: JSON has finite numbers only")
+    elif kind not in _ALWAYS:
+        raise _not_plain(path, f"is a {kind.__qualname__}: JSON carries dict, list, str, int, float, bool and None")
+
+
+def _check_object(value: dict[Any, Any], path: str) -> None:
+    for key, child in value.items():
+        if type(key) is not str:
+            raise _not_plain(path, f"has the key {key!r}: keys of JSON objects are text")
+        if not key.isascii():
+            _check_text(key, path)
+        if type(child) not in _ALWAYS:
+            check_plain(child, f"{path}.{key}" if path else key)
+
+
+def check_body(body: Any) -> None:
+    """Raise InvalidRequest, naming the place, for the body of a request that is not plain data."""
+    try:
+        check_plain(body)
+    except NotSerializable as error:
+        raise InvalidRequest(error.message, path=error.path) from None
+    except RecursionError:
+        raise InvalidRequest("the request is nested too deeply, or contains itself") from None
 
 
 def _check_text(text: str, path: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise NotSerializable(f"{_where(path)} has a lone surrogate: it is not Unicode text") from None
+        raise _not_plain(path, "has a lone surrogate: it is not Unicode text") from None
 
 
-def _where(path: str) -> str:
-    return path or "the value"
+def _not_plain(path: str, why: str) -> NotSerializable:
+    return NotSerializable(f"{path or 'the value'} {why}", path=path or None)

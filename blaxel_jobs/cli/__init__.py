@@ -1,5 +1,6 @@
 """The command `blaxel-jobs`."""
 
+import os
 import sys
 
 
@@ -9,10 +10,19 @@ def main() -> None:
         from .commands import run
 
         code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        # Whoever read stdout has had enough. Python would fail once more when it empties the buffer.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "blaxel_jobs":
+        missing = (error.name or "").partition(".")[0]
+        if missing == "blaxel_jobs":
             raise
-        code = _say(f"the command line needs {error.name}; install it with: pip install 'blaxel-jobs[cli,server]'")
+        extras = "cli,server" if "serve" in sys.argv[1:2] else "cli"
+        code = _say(f"the command line needs {missing}; install it with: pip install 'blaxel-jobs[{extras}]'")
     sys.exit(code)
 
 

@@ -1,21 +1,26 @@
-"""The commands and their options. What they do stands in modules of their own."""
+"""The commands, the options of `serve`, and what each error is on stderr and as an exit code."""
 
 import logging
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from typer.main import get_command
 
-from ..errors import JobsError
-from .serve import Serve, version
+from .. import __version__
+from ..errors import ConfigError, InvalidRequest, JobsError, RequestError, ServerError, StoreError, Unauthorized
+from .executions import COMMANDS, INTERRUPTED
+from .output import emit, say
 
-app = typer.Typer(
-    help="Blaxel Jobs: durable job executions.", no_args_is_help=False, add_completion=False, pretty_exceptions_enable=False
-)
+ERROR: Final = 1
+USAGE: Final = 2
+
+app = typer.Typer(no_args_is_help=False, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 
 
 class LogLevel(StrEnum):
@@ -32,28 +37,60 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command line; the answer is the exit code. Whatever the user can mend is one line on stderr."""
     try:
         code = get_command(app).main(args=list(arguments), prog_name="blaxel-jobs", standalone_mode=False)
-    except (JobsError, OSError) as error:
-        return _refuse(str(error))
+    except JobsError as error:
+        say(_explained(error))
+        return _code(error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        say(str(error))
+        return ERROR
     except (KeyboardInterrupt, typer.Abort):
-        return 130
+        return INTERRUPTED
     except Exception as error:
         format_message = getattr(error, "format_message", None)
         if format_message is None:
             raise
-        return _refuse(f"{format_message()} (blaxel-jobs --help, blaxel-jobs serve --help)")
+        context = getattr(error, "ctx", None)
+        say(f"{format_message()} (see {context.command_path if context else 'blaxel-jobs'} --help)")
+        return USAGE
     return code if isinstance(code, int) else 0
+
+
+def _code(error: JobsError) -> int:
+    """2 for what another command line would mend, 1 for what a server or a network refused."""
+    sent = isinstance(error, RequestError) and error.body is not None
+    local = (ConfigError, StoreError, InvalidRequest)
+    return USAGE if isinstance(error, local) and not sent else ERROR
+
+
+def _explained(error: JobsError) -> str:
+    if not isinstance(error, RequestError):
+        return error.message
+    text = error.message
+    if isinstance(error, InvalidRequest) and error.path and error.path not in text:
+        text = f"{error.path}: {text}"
+    if isinstance(error, Unauthorized):
+        text += "; name a key with BL_API_KEY or --api-key"
+    if isinstance(error, ServerError) and error.request_id:
+        text += f" (request {error.request_id})"
+    return text
 
 
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context, show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
 ) -> None:
-    """Durable job executions: one server, one contract."""
+    """Durable job executions: serve them, create them, wait for them.
+
+    Exit codes: 0 completed, 1 error of the server or the network, 2 usage, 10 failed, 11 cancelled, 124 wait timed out,
+    130 interrupted.
+    """
     if show_version:
-        print(f"blaxel-jobs {version()}")
+        emit(f"blaxel-jobs {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        print(context.get_help())
+        emit(context.get_help())
         raise typer.Exit
 
 
@@ -92,8 +129,9 @@ def serve(
     log_level: Annotated[LogLevel, typer.Option(help="What is written to stderr.")] = LogLevel.INFO,
 ) -> None:
     """Serve the Jobs API, and run jobs when a worker module is named."""
+    from .serve import Serve  # everything else here does without the server
+
     _log(log_level)
-    slots = slots or (1000 if simulate and not worker else 8)  # simulated tasks only sleep
     Serve(
         store=store, host=host, port=port, api_keys=api_key or [], api_key_file=api_key_file, allow_origins=allow_origin or [],
         allow_hosts=allow_host or [], worker_modules=worker or [], simulate=simulate, slots=slots,
@@ -105,8 +143,3 @@ def _log(level: LogLevel) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for noisy in ("uvicorn.error", "asyncio", "alembic"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
-
-
-def _refuse(message: str) -> int:
-    print(f"blaxel-jobs: {' '.join(message.split())}", file=sys.stderr)
-    return 2

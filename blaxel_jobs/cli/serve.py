@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import importlib.metadata
 import math
 import os
 import re
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 import attrs
 
+from .. import __version__
 from ..define import JobDef
 from ..engine import Engine, LocalLeases
 from ..errors import ConfigError
@@ -37,14 +37,6 @@ KEY_VARIABLE: Final = "BLAXEL_JOBS_SERVER_KEY"
 
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 _HOST: Final = re.compile(r"(?:\[[0-9a-f:]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
-
-
-def version() -> str:
-    """The installed release."""
-    try:
-        return importlib.metadata.version("blaxel-jobs")
-    except importlib.metadata.PackageNotFoundError:
-        return "0+source"
 
 
 @attrs.frozen(kw_only=True)
@@ -79,7 +71,7 @@ class Serve:
                 )
             hosts, origins = self._hosts(bound), self._origins()
             with self._engine() as engine, self._worker(engine, jobs, keys) as stop_worker:
-                app = App(engine, version=version(), new_id=new_key, keys=Keyring(keys), hosts=hosts, origins=origins)
+                app = App(engine, version=__version__, new_id=new_key, keys=Keyring(keys), hosts=hosts, origins=origins)
                 self._serve(app, bound, stop_worker)
 
     def _serve(self, app: App, bound: socket.socket, stop_worker: Callable[[], None]) -> None:
@@ -90,7 +82,7 @@ class Serve:
         def on_ready() -> None:
             if ready:
                 ready.write(url)
-            print(f"blaxel-jobs {version()} serves {self.store} on {url} ({self._runs()})", flush=True)
+            print(f"blaxel-jobs {__version__} serves {self.store} on {url} ({self._runs()})", flush=True)
 
         try:
             HttpServer(app, bound, on_ready=on_ready, on_kill=ready.remove if ready else _nothing, finish=stop_worker).run()

@@ -44,9 +44,12 @@ class Inline:
     def __init__(self, apply: Apply) -> None:
         self._apply = apply
         self._lock = threading.Lock()
+        self._closed = False
 
     def submit(self, command: Command) -> Any:
         with self._lock:
+            if self._closed:
+                raise Unavailable("the engine is closed")
             outcome = self._apply((command,))[0]
         return _unwrap(outcome)
 
@@ -54,7 +57,9 @@ class Inline:
         return self.submit(command)
 
     def close(self) -> None:
-        pass
+        """Refuse what comes from now on."""
+        with self._lock:
+            self._closed = True
 
 
 class _Caller:

@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+import os
+import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+from weakref import WeakValueDictionary
 
 import attrs
 
@@ -12,7 +15,7 @@ from ..core.records import Execution, LeaseRef
 from ..core.requests import read_ids
 from ..core.views import View, unknown_view, update_view
 from ..define import JobDef
-from ..errors import ConfigError, Unavailable
+from ..errors import ConfigError, StoreError, Unavailable
 from ..stores.base import JobStore
 from ..words import JobStatus, WaitingFor
 from .batch import Batch, Effects, Outcome, Rules
@@ -47,8 +50,15 @@ class Engine:
 
     lease: seconds for which a worker holds a task without a heartbeat. heartbeat: seconds between two of them, 0.3 x lease unless
     given. max_recoveries: how many times a task may be lost with its worker before it fails. simulate: jobs without a handler are
-    run by the built-in one, so their durations are checked at create.
+    run by the built-in one, so their durations are checked at create. owns_store: `close` closes the store too.
+
+    Raises StoreError for a store that is not shared and has an open engine: nobody would tell either what the other commits.
+    It belongs to the process that made it: in a forked child every call raises StoreError, and `close` does nothing.
     """
+
+    _alone: ClassVar["WeakValueDictionary[int, Engine]"] = WeakValueDictionary()
+    """The open engines on stores that are not shared, by the id of the store, which lives as long as they do."""
+    _entering: ClassVar = threading.Lock()
 
     def __init__(
         self,
@@ -61,7 +71,11 @@ class Engine:
         heartbeat: float | None = None,
         max_recoveries: int = DEFAULT_MAX_RECOVERIES,
         simulate: bool = False,
+        owns_store: bool = True,
     ) -> None:
+        self._pid = os.getpid()
+        if not store.shared:
+            self._enter(store)
         self.store = store
         self.clock = clock
         self.lease = lease
@@ -74,10 +88,12 @@ class Engine:
         self._waiters = Waiters()
         self._committer: Committer = Grouped(self._apply) if store.shared else Inline(self._apply)
         self._loops = Loops([Recovery(self), *([SharedWaits(self._waiters, store)] if store.shared else [])], clock, rng)
+        self._owns_store = owns_store
         self._closed = False
 
     def call(self, operation: str, workspace: str, arguments: Mapping[str, Any]) -> View:
         """Do an operation of the contract (its id in snake case) in this thread. Raises what errors.py has for it."""
+        self._check_open()
         verb = OPERATIONS[operation](self, workspace, **arguments)
         answer: Any = None
         while True:
@@ -94,6 +110,7 @@ class Engine:
 
     async def acall(self, operation: str, workspace: str, arguments: Mapping[str, Any]) -> View:
         """Do an operation of the contract in this task; the loop never waits for a disk or a network."""
+        self._check_open()
         verb: Verb = OPERATIONS[operation](self, workspace, **arguments)
         answer: Any = None
         while True:
@@ -114,6 +131,7 @@ class Engine:
         An empty list comes after `quiet` seconds without a change. What there is no more, or never was, has the status `unknown`.
         Raises InvalidRequest at once for what is no ExecutionIds.
         """
+        self._check_open()
         return self._watch(workspace, read_ids(body), quiet)
 
     async def _watch(self, workspace: str, ids: Sequence[str], quiet: float) -> AsyncGenerator[list[View], None]:
@@ -146,10 +164,12 @@ class Engine:
 
     def submit(self, command: Command) -> Any:
         """Commit a command in this thread and return its answer."""
+        self.check_process()
         return self._committer.submit(command)
 
     async def asubmit(self, command: Command) -> Any:
         """Commit a command for this task and return its answer."""
+        self.check_process()
         return await self._committer.asubmit(command)
 
     def register(self, jobs: Iterable[JobDef[Any]]) -> None:
@@ -195,24 +215,53 @@ class Engine:
         return self._loops.poll()
 
     def ready(self) -> None:
-        """Raise Unavailable when the engine cannot take executions."""
-        if self._closed:
-            raise Unavailable("the engine is closed")
-        self.store.get("", ["ready"])
+        """Raise Unavailable when the engine is closed or its store does not answer."""
+        self._check_open()
+        try:
+            self.store.get("", ["ready"])
+        except StoreError as error:
+            raise Unavailable(f"the store does not answer: {error}") from error
+
+    @property
+    def forked(self) -> bool:
+        """This process is a fork of the one that made the engine, whose threads and connections are not this one's."""
+        return os.getpid() != self._pid
+
+    def check_process(self) -> None:
+        """Raise StoreError in a fork of the process that made the engine."""
+        if self.forked:
+            raise StoreError("it was made before a fork: make a new JobManager, or engine, in the child")
 
     def release_waiters(self) -> None:
         """Answer every long poll now, and from now on at once."""
         self._waiters.release()
 
     def close(self) -> None:
-        """Stop the loops, commit what is queued and close the store. Closing twice does no harm."""
-        if self._closed:
+        """Stop the loops, commit what is queued and close a store of its own. Closing twice does no harm."""
+        if self._closed or self.forked:
             return
         self._closed = True
         self._loops.stop()
         self._waiters.release()
         self._committer.close()
-        self.store.close()
+        if self._owns_store:
+            self.store.close()
+        if not self.store.shared:
+            with self._entering:
+                self._alone.pop(id(self.store), None)
+
+    def _enter(self, store: JobStore) -> None:
+        with self._entering:
+            if self._alone.setdefault(id(store), self) is not self:
+                raise StoreError(
+                    "another engine has this store open, and neither would be told what the other commits: "
+                    "close that JobManager first, or give each a store of its own"
+                )
+
+    def _check_open(self) -> None:
+        self.check_process()
+        if self._closed:
+            raise Unavailable("the engine is closed")
 
     def _queue_of(self, job: str) -> str:
         definition = self._jobs.get(job)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
@@ -14,6 +15,8 @@ from .boot import Boot
 from .commands import Claim, Extend, Report
 from .engine import Engine
 from .recovery import recover
+
+log = logging.getLogger("blaxel_jobs.engine")
 
 EMBEDDED: Final = "embedded:"
 
@@ -32,6 +35,7 @@ class LocalLeases:
         self._workspaces = list(workspaces)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._arrived: asyncio.Event | None = None
+        self._interrupted = False
         self._boot = Boot(engine.store.lock_path)
 
     def register(self, jobs: Sequence[JobDef[Any]]) -> None:
@@ -51,15 +55,24 @@ class LocalLeases:
         self._engine.listeners.revoked.append(self._revoked)
 
     async def claim(self, jobs: tuple[str, ...] | None, limit: int, wait: float) -> list[Leased]:
-        """Up to `limit` tasks; waits up to `wait` seconds for the first."""
+        """Up to `limit` tasks; waits up to `wait` seconds for the first. None after `interrupt`, which ends the wait.
+
+        Raises what kept it from claiming anything; what one workspace gave is handed over even when the next one fails.
+        """
         if self._arrived is None:
             self._loop, self._arrived = asyncio.get_running_loop(), asyncio.Event()
         self._arrived.clear()
+        self._interrupted = False
         leased = await self._claim_now(jobs, limit)
         if not leased and wait > 0:
             await self._engine.clock.wait(self._arrived, wait)
             leased = await self._claim_now(jobs, limit)
         return leased
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that claims, and runs async handlers; None before the first claim."""
+        return self._loop
 
     async def complete(self, lease: LeaseRef, result: Json) -> None:
         """Store what the handler returned. Raises LeaseLost."""
@@ -79,10 +92,8 @@ class LocalLeases:
         return lost
 
     def interrupt(self) -> None:
-        """End a claim that waits. From any thread."""
-        if self._loop is not None and self._arrived is not None:
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._arrived.set)
+        """End a claim that waits, without another look at what is ready. From any thread."""
+        self._call_in_loop(self._interrupt)
 
     def close(self) -> None:
         """Called once, after the last report."""
@@ -96,16 +107,36 @@ class LocalLeases:
             return leased
         for workspace in self._workspaces:
             self._engine.serving(workspace, jobs)
-            room = limit - len(leased)
-            if room:
-                leased += await self._engine.asubmit(Claim(workspace, jobs, room, self.worker, self._engine.lease))
+        turns = list(self._workspaces)
         self._workspaces.append(self._workspaces.pop(0))
+        for workspace in turns:
+            room = limit - len(leased)
+            if self._interrupted or not room:
+                break
+            try:
+                leased += await self._engine.asubmit(Claim(workspace, jobs, room, self.worker, self._engine.lease))
+            except Exception as error:
+                if not leased:
+                    raise
+                log.warning("claimed %d tasks, and no more: %s", len(leased), error)
+                break
         return leased
+
+    def _interrupt(self) -> None:
+        assert self._arrived is not None, "called in the loop of a claim"
+        self._interrupted = True
+        self._arrived.set()
 
     def _ready(self, ready: set[tuple[str, str]]) -> None:
         arrived = self._arrived
         if arrived is not None and not arrived.is_set():
-            self.interrupt()
+            self._call_in_loop(arrived.set)
+
+    def _call_in_loop(self, call: Callable[[], None]) -> None:
+        # Before the first claim there is none to end; a loop that is closed has none left.
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(call)
 
     def _revoked(self, leases: Sequence[LeaseRef]) -> None:
         self.on_lost(leases)

@@ -190,6 +190,12 @@ class _Uvicorn(uvicorn.Server):
             await self.shutdown(sockets)
             raise
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # What a caller has not read by now would be waited for, for ever, when the loop closes.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield

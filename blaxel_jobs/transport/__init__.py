@@ -6,32 +6,42 @@ The only hand-written part of the SDK that knows httpx.
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from pkgutil import walk_packages
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
+import attrs
 import httpx
 
 from .. import __version__
 from ..client import api
-from ..config import Settings
-from ..errors import ContractError, InvalidRequest, NotSerializable
-from ..flow import LOOK, Op
-from ..plain import check_plain
-from ..system import new_key, rng
+from ..config import Settings, is_platform
+from ..errors import ContractError, InvalidRequest, NotFound, RequestTimeout
+from ..flow import LOOK, Op, Peer
+from ..plain import check_body
+from ..system import SystemClock, new_key, rng
 from ..words import CONTRACT
-from .answers import read_answer
-from .connections import CALLS, Connections
+from . import platform
+from .answers import learn, read_answer, read_events
+from .connections import CALLS, TOKENS, Connections
 from .stand_in import StandIn, Time, Wire, present, stand_in_for
+from .tokens import Tokens
 
 __all__ = ["HttpSeam"]
 
 PLATFORM_VERSION: Final = "2026-09-22"
 """The `Blaxel-Version` of the platform's API that this contract extends."""
 CONNECT_TIMEOUT: Final = 10.0
+
+QUIET: Final = 45.0
+"""Seconds without a sign of life after which a stream is dead; the contract promises one every 15."""
+OURS: Final = Peer(contract=True, missing={"watch_executions"})
+"""A mock: our own server, but no streams from it, since they bring nothing as long as nobody waits in its time."""
 
 _modules: dict[str, str] = {}
 
@@ -43,12 +53,16 @@ class _Operation(NamedTuple):
     parse_response: Callable[..., Any]
 
 
-class _Link(NamedTuple):
+@attrs.frozen
+class _Link:
     """What one process has for one server."""
 
     settings: Settings
-    headers: httpx.Headers
+    base_url: str
+    headers: httpx.Headers = attrs.field(repr=False)
     connections: Wire
+    peer: Peer
+    tokens: Tokens | None = None
 
 
 class HttpSeam:
@@ -88,6 +102,10 @@ class HttpSeam:
     def retries(self) -> int:
         return self._network().settings.connect_retries
 
+    @property
+    def peer(self) -> Peer:
+        return OURS if self._stands_in() else self._network().peer
+
     def perform(self, op: Op) -> Any:
         """Raises ConnectionFailed, RequestTimeout, ContractError, InvalidRequest and the RequestError of the answer's status."""
         link = self._link()
@@ -95,12 +113,18 @@ class HttpSeam:
         group, arguments = _admitted(link, op.arguments)
         try:
             request = _request(link, operation, arguments, op.timeout)
+            if link.tokens is not None:
+                _authorize(request, link.tokens.get(request.extensions["timeout"]))
             began = self._time.stamp(request)
             response = link.connections.send(request, group)
+            if link.tokens is not None and response.status_code == 401:
+                _authorize(request, link.tokens.get(request.extensions["timeout"], _token(request)))
+                response = link.connections.send(request, group)
         finally:
             link.connections.give_back(group)
-        self._time.answered(began, response)
-        return read_answer(op, operation.parse_response, response)
+        if self._time.answered(began, response):
+            link.peer.missing |= OURS.missing
+        return _read(link, op, operation, response)
 
     async def aperform(self, op: Op) -> Any:
         """As `perform`."""
@@ -109,12 +133,47 @@ class HttpSeam:
         group, arguments = _admitted(link, op.arguments)
         try:
             request = _request(link, operation, arguments, op.timeout)
+            if link.tokens is not None:
+                await _aauthorize(request, link.tokens)
             began = self._time.stamp(request)
             response = await link.connections.asend(request, group)
+            if link.tokens is not None and response.status_code == 401:
+                await _aauthorize(request, link.tokens, _token(request))
+                response = await link.connections.asend(request, group)
         finally:
             link.connections.give_back(group)
-        self._time.answered(began, response)
-        return read_answer(op, operation.parse_response, response)
+        if self._time.answered(began, response):
+            link.peer.missing |= OURS.missing
+        return _read(link, op, operation, response)
+
+    async def astream(self, op: Op) -> AsyncGenerator[list[Any], None]:
+        """Raises as `perform`, also in the middle."""
+        link = self._link()
+        operation = self._operation(op.id)
+        if not isinstance(link.connections, Connections):
+            raise NotFound("what stands in for the network has no streams")
+        group = link.connections.take_poll()
+        if group == CALLS:
+            raise RequestTimeout("all connections for long polls and streams are in use", sent=False)
+        try:
+            request = _request(link, operation, op.arguments, op.timeout)
+            request.headers["Accept"] = "text/event-stream, application/problem+json"
+            request.extensions["timeout"]["read"] = QUIET
+            refused = None
+            if link.tokens is not None:
+                await _aauthorize(request, link.tokens)
+                refused = _token(request)
+            while True:
+                async with link.connections.stream(request, group) as response:
+                    if response.status_code != 401 or link.tokens is None or refused is None:
+                        learn(link.peer, op, response)
+                        async for models in read_events(op, operation.parse_response, response):
+                            yield models
+                        return
+                await _aauthorize(request, link.tokens, refused)
+                refused = None
+        finally:
+            link.connections.give_back(group)
 
     def close(self) -> None:
         """Give the sync connections back. The next call opens new ones."""
@@ -139,17 +198,24 @@ class HttpSeam:
         stand_in = self._stands_in()
         if stand_in is None:
             return self._network()
-        settings = self._network().settings
-        return _Link(settings, httpx.Headers(_headers(settings)), stand_in.wire)
+        # Of the settings it gets what says how to call, and nothing that says whom.
+        return _Link(self._network().settings, stand_in.base_url, _ANONYMOUS, stand_in.wire, OURS)
 
     def _network(self) -> _Link:
         """A child process has connections of its own: those of its parent are neither used nor closed."""
         link = self._links.get(os.getpid())
         if link is None:
             settings = self._settings if isinstance(self._settings, Settings) else self._settings()
-            connections = Connections(settings.base_url, settings.max_connections, self._transport)
-            link = self._links.setdefault(os.getpid(), _Link(settings, httpx.Headers(_headers(settings)), connections))
+            link = self._links.setdefault(os.getpid(), self._new_link(settings))
         return link
+
+    def _new_link(self, settings: Settings) -> _Link:
+        connections = Connections(settings.base_url, settings.max_connections, self._transport)
+        credentials, tokens = settings.client_credentials, None
+        if settings.api_key is None and credentials is not None:
+            tokens = Tokens(settings.base_url, credentials, partial(connections.send, group=TOKENS), self.monotonic)
+        peer = Peer(doubtful=is_platform(settings.base_url))
+        return _Link(settings, settings.base_url, httpx.Headers(_headers(settings)), connections, peer, tokens)
 
     def _operation(self, name: str) -> _Operation:
         operation = self._operations.get(name)
@@ -157,6 +223,44 @@ class HttpSeam:
             module = _module(name)
             operation = self._operations[name] = _Operation(module._get_kwargs, module._parse_response)
         return operation
+
+
+def _read(link: _Link, op: Op, operation: _Operation, response: httpx.Response) -> Any:
+    peer = link.peer
+    if not peer.contract:
+        learn(peer, op, response)
+        if not peer.contract:
+            seen = platform.Request(op.arguments, link.settings.workspace or "", _answered_at(response))
+            return read_answer(op, operation.parse_response, response, seen)
+    return read_answer(op, operation.parse_response, response)
+
+
+def _answered_at(response: httpx.Response) -> str:
+    """By the server's clock, where it says so."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).isoformat()
+    except (LookupError, ValueError):
+        return datetime.fromtimestamp(SystemClock.now(), UTC).isoformat()
+
+
+def _authorize(request: httpx.Request, token: str) -> None:
+    request.headers["X-Blaxel-Authorization"] = f"Bearer {token}"
+
+
+def _token(request: httpx.Request) -> str:
+    return request.headers["X-Blaxel-Authorization"].removeprefix("Bearer ")
+
+
+async def _aauthorize(request: httpx.Request, tokens: Tokens, refused: str | None = None) -> None:
+    """In a thread when a token must be fetched: who waits for another's fetch, waits for a lock."""
+    token = tokens.held()
+    if token is None or token == refused:
+        import anyio
+
+        token = await anyio.to_thread.run_sync(tokens.get, request.extensions["timeout"], refused, abandon_on_cancel=True)
+    _authorize(request, token)
 
 
 def _module(name: str) -> ModuleType:
@@ -170,7 +274,9 @@ def _module(name: str) -> ModuleType:
 
 
 def _admitted(link: _Link, arguments: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
-    """The connections to use, and the arguments: a long poll too many is answered at once."""
+    """The connections to use, and the arguments: a long poll too many is answered at once, and the platform holds none."""
+    if link.peer.is_platform and "prefer" in arguments:
+        arguments = {name: value for name, value in arguments.items() if name != "prefer"}
     if arguments.get("prefer", LOOK) == LOOK:
         return CALLS, arguments
     group = link.connections.take_poll()
@@ -180,7 +286,7 @@ def _admitted(link: _Link, arguments: Mapping[str, Any]) -> tuple[int, Mapping[s
 def _request(link: _Link, operation: _Operation, arguments: Mapping[str, Any], at_most: float | None) -> httpx.Request:
     """What a generated operation builds, as a request with our headers. Raises InvalidRequest before anything is sent."""
     kwargs = operation.get_kwargs(**arguments)
-    url = link.settings.base_url + kwargs["url"]
+    url = link.base_url + kwargs["url"]
     params = kwargs.get("params")
     if params:
         url = f"{url}?{urlencode(params)}"
@@ -203,15 +309,19 @@ def _timeout(most: float, arguments: Mapping[str, Any], at_most: float | None) -
     return {"connect": min(most, CONNECT_TIMEOUT), "read": read, "write": most, "pool": most}
 
 
+_COMMON: Final = {
+    "Accept": "application/json, application/problem+json",
+    "Accept-Encoding": "gzip, deflate",
+    "Connection": "keep-alive",
+    "User-Agent": f"blaxel-jobs/{__version__}",
+    "Jobs-Contract": CONTRACT,
+    "Blaxel-Version": PLATFORM_VERSION,
+}
+_ANONYMOUS: Final = httpx.Headers(_COMMON)
+
+
 def _headers(settings: Settings) -> dict[str, str]:
-    headers = {
-        "Accept": "application/json, application/problem+json",
-        "Accept-Encoding": "gzip, deflate",
-        "Connection": "keep-alive",
-        "User-Agent": f"blaxel-jobs/{__version__}",
-        "Jobs-Contract": CONTRACT,
-        "Blaxel-Version": PLATFORM_VERSION,
-    }
+    headers = dict(_COMMON)
     if settings.api_key is not None:
         headers["X-Blaxel-Authorization"] = f"Bearer {settings.api_key}"
     if settings.workspace is not None:
@@ -219,21 +329,10 @@ def _headers(settings: Settings) -> dict[str, str]:
     return headers
 
 
+_encoder: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def _encode(body: Any) -> bytes:
-    """JSON text. Raises InvalidRequest, naming the place, for what JSON cannot carry."""
-    try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    except RecursionError:
-        raise InvalidRequest("the request is nested too deeply") from None
-    except (TypeError, ValueError) as error:
-        raise InvalidRequest(_culprit(body) or f"the request cannot be sent as JSON: {error}") from error
-
-
-def _culprit(body: Any) -> str | None:
-    try:
-        check_plain(body)
-    except NotSerializable as error:
-        return error.message
-    except RecursionError:
-        return "the request contains itself"
-    return None
+    """JSON text. Raises InvalidRequest, naming the place, for what JSON cannot carry or would give back as something else."""
+    check_body(body)
+    return _encoder.encode(body).encode()

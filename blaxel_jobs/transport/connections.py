@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ KEEP_ALIVE: Final = 4.0
 """Seconds. Below the 5 s after which common servers close an idle connection, so that none is used while it is being closed."""
 CALLS: Final = 0
 """The group of connections that answer at once. The others hold long polls, which therefore never keep a call waiting."""
+TOKENS: Final = -1
+"""The group of the connection by which tokens are fetched: calls that wait for a token do not keep it waiting."""
 POLLS_IN_A_GROUP: Final = 32
 """A client's pool works in the square of its connections, so many long polls are spread over many clients."""
 
@@ -64,7 +67,7 @@ class Connections:
         try:
             self._free.get(timeout=request.extensions["timeout"]["pool"])
         except Empty:
-            raise RequestTimeout(f"all {self._calls} connections to {self._name} for calls are in use") from None
+            raise RequestTimeout(f"all {self._calls} connections to {self._name} for calls are in use", sent=False) from None
         try:
             return self._send(request, group)
         finally:
@@ -80,6 +83,18 @@ class Connections:
         """As `send`."""
         try:
             return await (await self._async_client(group)).send(request)
+        except httpx.HTTPError as error:
+            raise self._failure(error) from error
+
+    @asynccontextmanager
+    async def stream(self, request: httpx.Request, group: int) -> AsyncGenerator[httpx.Response, None]:
+        """The answer, whose body is still to be read here. Raises as `send`, also for what goes wrong while it is read."""
+        try:
+            response = await (await self._async_client(group)).send(request, stream=True)
+            try:
+                yield response
+            finally:
+                await response.aclose()
         except httpx.HTTPError as error:
             raise self._failure(error) from error
 
@@ -148,18 +163,20 @@ class Connections:
 
     def _failure(self, error: httpx.HTTPError) -> ConnectionFailed | ContractError:
         """The same in our words."""
+        sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         if isinstance(error, httpx.TimeoutException):
-            return RequestTimeout(f"{self._name} did not answer in time ({type(error).__name__})")
+            return RequestTimeout(f"{self._name} did not answer in time ({type(error).__name__})", sent=sent)
         if isinstance(error, httpx.DecodingError):
             return ContractError(f"the answer of {self._name} cannot be decoded: {error}")
         refused = isinstance(error, httpx.ConnectError)
         if refused and _is_loopback(self._base_url):
             return ConnectionFailed(
                 f"no server answers at {self._name}: start one with `blaxel-jobs serve --simulate`, or set BL_API_URL to one that "
-                "runs, or BL_API_KEY to use the platform"
+                "runs, or BL_API_KEY to use the platform",
+                sent=False,
             )
         verb = "could not be reached" if refused else "broke the connection"
-        return ConnectionFailed(f"{self._name} {verb}: {str(error) or type(error).__name__}")
+        return ConnectionFailed(f"{self._name} {verb}: {str(error) or type(error).__name__}", sent=sent)
 
 
 def _close_all(clients: dict[int, httpx.Client]) -> None:

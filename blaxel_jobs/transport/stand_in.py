@@ -37,6 +37,11 @@ class StandIn(Protocol):
     def wire(self) -> Wire: ...
 
     @property
+    def base_url(self) -> str:
+        """What requests on that wire name."""
+        ...
+
+    @property
     def url(self) -> str | None:
         """Where it listens as well. Seams whose base_url begins so reach it there."""
         ...
@@ -115,13 +120,15 @@ class Time:
             request.headers[SLEPT] = repr(slept)
         return self.monotonic()
 
-    def answered(self, began: float, response: httpx.Response) -> None:
-        """It took as long here as it did there, however many waited for it at once."""
+    def answered(self, began: float, response: httpx.Response) -> bool:
+        """Did the answer name a time: then it took as long here as it did there, however many waited for it at once."""
         elapsed = response.headers.get(ELAPSED)
-        if elapsed is not None:
-            with self._lock:
-                self._slept = self._slept or 0.0
-                self._ahead += max(0.0, began + float(elapsed) - self.monotonic())
+        if elapsed is None:
+            return False
+        with self._lock:
+            self._slept = self._slept or 0.0
+            self._ahead += max(0.0, began + float(elapsed) - self.monotonic())
+        return True
 
     def _skip(self, seconds: float) -> bool:
         with self._lock:

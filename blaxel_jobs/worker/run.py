@@ -56,6 +56,9 @@ class Run:
 
     async def run(self, leases: Leases, threads: Threads, clock: Clock) -> None:
         """Run the handler and report."""
+        if self._abandoned:  # before it began
+            self._free()
+            return
         outcome = await self._outcome(threads)
         pause = FIRST_PAUSE
         while outcome is not None and not self._abandoned:

@@ -9,7 +9,7 @@ import pytest
 from blaxel_jobs.core.records import Leased
 from blaxel_jobs.engine import Engine
 from blaxel_jobs.engine.commands import Claim
-from blaxel_jobs.stores import open_store
+from blaxel_jobs.stores import JobStore, open_store
 from tests.clocks import ManualClock
 
 WORKSPACE = "default"
@@ -18,10 +18,11 @@ WORKSPACE = "default"
 class Harness:
     """An engine on a clock that stands still, and short words for what tests do with it."""
 
-    def __init__(self, store_url: str, **options: Any) -> None:
-        self.clock = ManualClock()
+    def __init__(self, store: str | JobStore, clock: Any = None, **options: Any) -> None:
+        self.clock = clock or ManualClock()
+        store = open_store(store) if isinstance(store, str) else store
         ids = count(1)
-        self.engine = Engine(open_store(store_url), clock=self.clock, new_id=lambda: f"e{next(ids)}", rng=Random(0), **options)
+        self.engine = Engine(store, clock=self.clock, new_id=lambda: f"e{next(ids)}", rng=Random(0), **options)
 
     def create(self, job: str = "job", workspace: str = WORKSPACE, key: str | None = None, **body: Any) -> dict[str, Any]:
         arguments = {"job": job, "body": body or {"input": None}, "idempotency_key": key}

@@ -196,3 +196,13 @@ async def test_inline_commits_in_the_caller(disk: Disk) -> None:
     with pytest.raises(NotFound):
         inline.submit(Urgent("bad"))
     assert disk.batches == [["a"], ["b"], ["bad"]]
+
+
+async def test_inline_refuses_what_comes_after_its_close(disk: Disk) -> None:
+    inline = Inline(disk.apply)
+    inline.close()
+    with pytest.raises(Unavailable):
+        inline.submit(Urgent("late"))
+    with pytest.raises(Unavailable):
+        await inline.asubmit(Urgent("late"))
+    assert disk.batches == []

@@ -52,6 +52,25 @@ def test_an_id_is_of_one_workspace_and_all_its_jobs(harness: Harness) -> None:
         harness.create(job="b", executionId="mine", input=1)
 
 
+def test_a_key_names_one_id(harness: Harness) -> None:
+    harness.create(executionId="mine", idempotencyKey="k", input=1)
+    with pytest.raises(IdempotencyConflict) as caught:
+        harness.create(executionId="other", idempotencyKey="k", input=1)
+    assert caught.value.path == "idempotencyKey"
+    assert harness.create(idempotencyKey="k", input=1)["executionId"] == "mine"
+    assert [row["metadata"]["id"] for row in harness.engine.call("list_job_executions", "default", {"job": "job"})["data"]] == ["mine"]
+
+
+def test_an_id_decides_whatever_the_key(harness: Harness) -> None:
+    harness.create(executionId="mine", idempotencyKey="k", input=1)
+    again = harness.create(executionId="mine", idempotencyKey="new", input=1)
+    assert (again["executionId"], again["disposition"]) == ("mine", "existing")
+    with pytest.raises(IdempotencyConflict) as caught:
+        harness.create(executionId="mine", idempotencyKey="new", input=2)
+    assert caught.value.path == "executionId"
+    assert harness.create(idempotencyKey="new", input=1)["disposition"] == "created"
+
+
 def test_a_race_of_fifty_threads_makes_one_execution(harness: Harness) -> None:
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda _: harness.create(key="k", input=1), range(50)))

@@ -85,12 +85,13 @@ def output(python: Path, code: str, *, fails: bool = False) -> str:
 def test_the_wheel_holds_the_package_and_nothing_else(built: tuple[Path, Path]):
     with zipfile.ZipFile(built[1]) as wheel:
         names = wheel.namelist()
-    assert {name.partition("/")[0] for name in names} == {"blaxel_jobs", "blaxel_jobs-0.1.0.dist-info"}
+    assert {name.partition("/")[0] for name in names} == {"blaxel_jobs", "mock_server", "blaxel_jobs-0.1.0.dist-info"}
     assert "blaxel_jobs/py.typed" in names
     assert "blaxel_jobs/client/models/create_job_execution_request.py" in names
     assert "blaxel_jobs-0.1.0.dist-info/licenses/LICENSE" in names
-    shipped = {name for name in names if name.startswith("blaxel_jobs/")}
-    here = {path.relative_to(ROOT).as_posix() for path in (ROOT / "blaxel_jobs").rglob("*") if path.is_file()}
+    shipped = {name for name in names if name.startswith(("blaxel_jobs/", "mock_server/"))}
+    folders = (ROOT / "blaxel_jobs", ROOT / "mock_server")
+    here = {path.relative_to(ROOT).as_posix() for folder in folders for path in folder.rglob("*") if path.is_file()}
     assert shipped == {path for path in here if "__pycache__" not in path}
 
 

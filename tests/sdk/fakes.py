@@ -10,10 +10,12 @@ import httpx
 from blaxel_jobs import JobsClient, Settings
 from blaxel_jobs.client import models
 from blaxel_jobs.errors import RequestTimeout
-from blaxel_jobs.flow import Op
+from blaxel_jobs.flow import Op, Peer
 from blaxel_jobs.jobs import Job
 from blaxel_jobs.transport import HttpSeam
 
+ECHO = {"Jobs-Contract": "1"}
+"""The header by which our server is known."""
 NOON = "2026-11-22T12:00:00+00:00"
 BASE = "http://jobs.test/v0"
 
@@ -59,6 +61,7 @@ class ClockSeam:
     def __init__(self, answer: "Callable[[Op, ClockSeam], Any]", *, retries: int = 2, randomness: float = 1.0) -> None:
         self.answer = answer
         self.retries = retries
+        self.peer = Peer(contract=True)
         self.randomness = randomness
         self.now = 1000.0
         self.ops: list[tuple[float, Op]] = []
@@ -131,7 +134,7 @@ class Server:
 
 
 class Echo:
-    """An httpx handler that keeps what was sent and answers what it is told, the last answer again and again."""
+    """An httpx handler that keeps what was sent and answers what it is told, in our contract, the last answer again and again."""
 
     def __init__(self, *answers: httpx.Response | Exception | dict[str, Any]) -> None:
         self.answers = list(answers)
@@ -143,8 +146,8 @@ class Echo:
         if isinstance(answer, Exception):
             raise answer
         if isinstance(answer, dict):
-            return httpx.Response(200, json=answer)
-        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+            return httpx.Response(200, json=answer, headers=ECHO)
+        return httpx.Response(answer.status_code, headers={**ECHO, **answer.headers}, content=answer.content)
 
     @property
     def last(self) -> httpx.Request:
@@ -159,6 +162,34 @@ class Echo:
 
     def seam(self, **settings: Any) -> HttpSeam:
         return HttpSeam(Settings(**{"base_url": BASE, "connect_retries": 0, **settings}), transport=httpx.MockTransport(self))
+
+
+class NoSleep(HttpSeam):
+    """Over httpx, with pauses that take no time."""
+
+    slept = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.slept
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        self.slept += seconds
+
+
+def client_of(answer: Callable[[httpx.Request], httpx.Response] | None, **settings: Any) -> JobsClient:
+    """A client that does not sleep, of what answers its requests; None leaves that to respx."""
+    transport = httpx.MockTransport(answer) if answer is not None else None
+    return JobsClient(seam=NoSleep(Settings(**{"base_url": BASE, **settings}), transport=transport))
+
+
+def slept(client: JobsClient) -> float:
+    """Seconds that such a client would have slept."""
+    seam = client._seam
+    assert isinstance(seam, NoSleep)
+    return seam.slept
 
 
 def page(rows: list[dict[str, Any]], cursor: str | None = None) -> dict[str, Any]:

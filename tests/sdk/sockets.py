@@ -48,6 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Jobs-Contract", "1")
         self.end_headers()
         self.wfile.write(body)
 

@@ -10,17 +10,19 @@ from typing import Any
 import pytest
 
 import blaxel_jobs
-from blaxel_jobs import Execution, ExecutionList, Job, JobsClient
+from blaxel_jobs import Execution, ExecutionList, Job, Jobs, JobsClient
 from blaxel_jobs.paging import Page
 
-WITHOUT_IO = {"job", "to_dict", "auto_paging_iter"}
-PUBLIC = [Job, Execution, ExecutionList, Page, JobsClient]
+WITHOUT_IO = {"job", "to_dict"}
+ITERATORS = {"auto_paging_iter", "as_completed", "watch"}
+"""They serve both `for` and `async for`."""
+PUBLIC = [Job, Execution, ExecutionList, Page, Jobs, JobsClient]
 
 
 def verbs(cls: type) -> Iterator[tuple[str, Any]]:
     """The public methods of ours: not those of list, of context managers, nor properties."""
     for name, member in inspect.getmembers(cls, inspect.isfunction):
-        if not name.startswith("_") and name not in WITHOUT_IO:
+        if not name.startswith("_") and name not in WITHOUT_IO | ITERATORS:
             yield name, member
 
 
@@ -86,7 +88,8 @@ def test_importing_two_names_loads_little():
     ours = {name for name in modules if name.startswith("blaxel_jobs")}
     assert ours == {
         "blaxel_jobs", "blaxel_jobs.errors", "blaxel_jobs.words", "blaxel_jobs.config", "blaxel_jobs.define", "blaxel_jobs.flow",
-        "blaxel_jobs.paging", "blaxel_jobs.execution", "blaxel_jobs.jobs", "blaxel_jobs.client", "blaxel_jobs.client.types",
+        "blaxel_jobs.waiting", "blaxel_jobs.streams", "blaxel_jobs.watch", "blaxel_jobs.paging", "blaxel_jobs.execution",
+        "blaxel_jobs.jobs", "blaxel_jobs.client", "blaxel_jobs.client.types",
         "blaxel_jobs.client.models", "blaxel_jobs.client.models.create_job_execution_request",
     }  # fmt: skip
     assert not modules & {"httpx", "anyio", "asyncio", "msgspec", "sqlalchemy", "starlette", "uvicorn", "yaml", "tomllib"}

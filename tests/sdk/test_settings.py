@@ -91,6 +91,8 @@ def test_the_settings_file_may_be_named(tmp_path: Path, nothing_set: Path, monke
     assert Settings().lease == 20
     assert origin("lease") == f"file {named}"
     (nothing_set / "blaxel-jobs.toml").write_text("lease = 21")
+    assert Settings().lease == 20
+    monkeypatch.delenv("BLAXEL_JOBS_CONFIG")
     assert Settings().lease == 21
 
 

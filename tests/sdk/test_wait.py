@@ -169,7 +169,7 @@ def test_max_wait_zero_is_one_look():
     with pytest.raises(WaitTimeoutError):
         job.wait_for_execution("exec-1", max_wait=0)
     assert len(seam.ops) == 1
-    assert "prefer" not in seam.ops[0][1].arguments
+    assert seam.ops[0][1].arguments["prefer"] == "wait=0"
     job, seam = job_on(Server(done_after=0))
     assert job.wait_for_execution("exec-1", max_wait=0).done
 

@@ -1,6 +1,8 @@
 """openapi.yaml as a judge: every answer of the server is held against it."""
 
+import json
 import re
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -37,16 +39,48 @@ def check_schema(name: str, value: Any) -> None:
     Draft202012Validator(schema, registry=_REGISTRY, format_checker=FormatChecker()).validate(value)
 
 
-def schema_of(method: str, path: str) -> str | None:
-    """The schema of the 200 answer to this request, None for a path or method that the contract does not have."""
+def content_of(method: str, path: str) -> tuple[str, dict[str, Any]] | None:
+    """Media type and schema of the 200 answer to this request, None for a path or method that the contract does not have."""
     for template, item in DOCUMENT["paths"].items():
         prefix = "" if "servers" in item else DOCUMENT["servers"][0]["url"]
         if re.fullmatch(prefix + re.sub(r"\{\w+\}", "[^/]+", template), path):
             operation = item.get({"HEAD": "get"}.get(method, method.lower()))
             if operation:
-                reference = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
-                return str(reference.rpartition("/")[2])
+                ((media_type, content),) = operation["responses"]["200"]["content"].items()
+                return media_type, content["schema"]
     return None
+
+
+def read_events(lines: Iterable[str]) -> list[tuple[str, Any]]:
+    """All events of a stream of server-sent events; see `each_event`."""
+    return list(each_event(lines))
+
+
+def each_event(lines: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """The events of a watch as they come: ("comment", text), ("update", ExecutionUpdate) or ("end", {}). Raises for others."""
+    name = None
+    ended = False
+    for line in lines:
+        assert not ended or not line, "the end comes last"
+        field, _, value = line.partition(": ")
+        if line.startswith(":"):
+            yield "comment", line[1:].strip()
+        elif field == "event":
+            assert value in ("update", "end")
+            assert name is None
+            name = value
+        elif field == "data":
+            assert name is not None
+            data = json.loads(value)
+            if name == "update":
+                check_schema("ExecutionUpdate", data)
+            else:
+                assert data == {}
+                ended = True
+            yield name, data
+            name = None
+        else:
+            assert line == "", line
 
 
 def check_answer(response: httpx.Response) -> None:
@@ -58,10 +92,15 @@ def check_answer(response: httpx.Response) -> None:
     if response.status_code == 204 or request.method == "HEAD":
         assert response.content == b""
     elif response.status_code == 200:
-        assert response.headers["content-type"] == "application/json"
-        schema = schema_of(request.method, request.url.raw_path.partition(b"?")[0].decode())
-        assert schema is not None, f"{request.method} {request.url} is not in the contract, and was answered 200"
-        check_schema(schema, response.json())
+        content = content_of(request.method, request.url.raw_path.partition(b"?")[0].decode())
+        assert content is not None, f"{request.method} {request.url} is not in the contract, and was answered 200"
+        media_type, schema = content
+        assert response.headers["content-type"] == media_type
+        if media_type == "text/event-stream":
+            assert "content-length" not in response.headers
+            read_events(response.text.split("\n"))
+        else:
+            check_schema(schema["$ref"].rpartition("/")[2], response.json())
     else:
         assert response.headers["content-type"] == "application/problem+json"
         problem = response.json()

@@ -339,8 +339,10 @@ def test_sigterm_answers_long_polls(folder: Path) -> None:
         path = server.create("x", {"input": 1})
         parts = httpx.URL(server.url)
         with socket.create_connection((parts.host, parts.port or 80), timeout=20) as connection:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=30\r\n\r\n".encode())
-            time.sleep(0.3)  # nothing outside tells that the poll has begun
+            # The server asks for a body once the execution was read and it listens for a hang-up: the poll has begun.
+            asked = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=30\r\nExpect: 100-continue\r\n\r\n"
+            connection.sendall(asked.encode())
+            assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
             started = time.monotonic()
             assert server.ends(signal.SIGTERM) == 0
             assert time.monotonic() - started < 5

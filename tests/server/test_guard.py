@@ -11,6 +11,7 @@ from blaxel_jobs.server.guard import LOOPBACK, Hosts
 from blaxel_jobs.server.keys import Key, Keyring, Principal, read_key
 from blaxel_jobs.system import new_key
 from tests.server.conftest import MakeApp, client_of
+from tests.server.contract import read_events
 
 EXECUTIONS = "/v0/jobs/my-job/executions"
 APP = "https://app.example.com"
@@ -189,6 +190,18 @@ async def test_scopes(make_app: MakeApp, scopes: tuple[str, ...], reads: bool, s
         assert (await client.head(f"{EXECUTIONS}/x/status")).status_code == (404 if reads else 403)
         assert (await client.post(EXECUTIONS, json={"input": 1})).status_code == (200 if submits else 403)
         assert (await client.delete(f"{EXECUTIONS}/x")).status_code == (404 if submits else 403)
+        for route in ("/v0/watch", "/v0/executions/status"):
+            assert (await client.post(route, json={"ids": ["x"]})).status_code == (200 if reads else 403)
+
+
+@pytest.mark.parametrize("route", ["/v0/watch", "/v0/executions/status"])
+async def test_a_post_that_only_reads_is_kept_from_other_pages_too(make_app: MakeApp, route: str) -> None:
+    async with client_of(make_app(origins=[APP])) as client:
+        for origin, status in (("https://evil.example", 403), (APP, 200)):
+            answer = await client.post(route, json={"ids": ["x"]}, headers={"Origin": origin})
+            assert answer.status_code == status
+            assert answer.headers.get("access-control-allow-origin") == (APP if origin == APP else None)
+        assert (await client.post(route, json={"ids": ["x"]}, headers={"Sec-Fetch-Site": "cross-site"})).status_code == 403
 
 
 async def test_workspaces_do_not_see_each_other(make_app: MakeApp) -> None:
@@ -201,6 +214,13 @@ async def test_workspaces_do_not_see_each_other(make_app: MakeApp) -> None:
         for tail in ("", "/status", "/tasks", "/events"):
             assert (await client.get(f"{EXECUTIONS}/{of_a}{tail}", headers=bearer("b"))).status_code == 404
         assert (await client.delete(f"{EXECUTIONS}/{of_a}", headers=bearer("b"))).status_code == 404
+        seen = (await client.post("/v0/executions/status", json={"ids": [of_a]}, headers=bearer("b"))).json()["data"]
+        assert seen == [{"id": of_a, "status": "unknown", "done": True}]
+        watched = await client.post("/v0/watch", json={"ids": [of_a]}, headers=bearer("b"))
+        assert read_events(watched.text.split("\n")) == [("update", seen[0]), ("end", {})]
+        await client.post("/v0/jobs/only-a/executions", json={"input": 1}, headers=bearer("a"))
+        assert (await client.get("/v0/jobs/only-a", headers=bearer("a"))).json()["metadata"]["workspace"] == "team-a"
+        assert (await client.get("/v0/jobs/only-a", headers=bearer("b"))).status_code == 404
         assert len((await client.get(EXECUTIONS, headers=bearer("b"))).json()["data"]) == 1
         assert (await client.get(f"{EXECUTIONS}/{of_a}", headers=bearer("a"))).json()["status"] == "pending"
 

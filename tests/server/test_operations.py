@@ -1,5 +1,6 @@
 """Every route, against the real engine on each store. Each answer is held against openapi.yaml by the client."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from typing import Any
@@ -39,6 +40,7 @@ def test_parameters_are_the_contract(operation: Any) -> None:
     snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in documented["operationId"])
     assert operation.id == snake
     assert operation.body == ("requestBody" in documented)
+    assert operation.stream == ("text/event-stream" in documented["responses"]["200"]["content"])
     parameters = {}
     for entry in [*item.get("parameters", []), *documented.get("parameters", [])]:
         parameter = DOCUMENT["components"]["parameters"][entry["$ref"].rpartition("/")[2]] if "$ref" in entry else entry
@@ -132,6 +134,35 @@ async def test_the_idempotency_key_may_be_a_header(client: httpx.AsyncClient) ->
     assert (again["executionId"], again["disposition"]) == (first["executionId"], "existing")
     other = await client.post(EXECUTIONS, json={"tasks": [{"duration": 2}]}, headers={"Idempotency-Key": "k1"})
     assert (other.status_code, other.json()["error"]) == (409, "idempotency_conflict")
+
+
+async def test_statuses_of_many_in_the_order_of_their_ids(client: httpx.AsyncClient) -> None:
+    first, second = [(await create(client))["executionId"] for _ in range(2)]
+    await client.delete(f"{EXECUTIONS}/{second}")
+    ids = [second, "nope", first, second]
+    got = (await client.post("/v0/executions/status", json={"ids": ids})).json()["data"]
+    assert [(row["id"], row["status"], row["done"]) for row in got] == [
+        (second, "cancelled", True), ("nope", "unknown", True), (first, "pending", False), (second, "cancelled", True),
+    ]  # fmt: skip
+    assert (got[0]["job"], got[0]["stats"]["cancelled"]) == ("my-job", 1)
+
+
+async def test_a_job_is_known_by_its_executions_or_its_worker(
+    client: httpx.AsyncClient, work: Callable[[JobDef[Any]], None]
+) -> None:
+    unknown = await client.get("/v0/jobs/my-job")
+    assert (unknown.status_code, unknown.json()["path"]) == (404, "job")
+    await create(client)
+    assert (await client.get("/v0/jobs/my-job")).json() == {"metadata": {"name": "my-job", "workspace": "default"}, "served": False}
+    claimed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    work(define_job("other-job", run=lambda context, payload: loop.call_soon_threadsafe(claimed.set)))
+    await client.post("/v0/jobs/other-job/executions", json={"input": 1})
+    await asyncio.wait_for(claimed.wait(), 10)
+    assert (await client.get("/v0/jobs/other-job")).json()["served"] is True
+    head = await client.head("/v0/jobs/other-job")
+    assert (head.status_code, head.content) == (200, b"")
+    assert (await client.get("/v0/jobs/-x")).status_code == 422
 
 
 async def test_ids_may_hold_escaped_slashes(client: httpx.AsyncClient) -> None:

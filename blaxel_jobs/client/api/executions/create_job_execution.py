@@ -71,7 +71,9 @@ def sync_detailed(
     task for each item, run
     in parallel): exactly one of them. An idempotency key or `executionId` that was seen before answers
     the existing execution
-    (`disposition: existing`) when the body is the same, and 409 when it is another.
+    (`disposition: existing`) when the body is the same, and 409 when it is another. An `executionId`
+    that exists decides,
+    whatever the key; a key that was seen before with another `executionId` is 409.
 
     Args:
         job (str):
@@ -112,7 +114,9 @@ def sync(
     task for each item, run
     in parallel): exactly one of them. An idempotency key or `executionId` that was seen before answers
     the existing execution
-    (`disposition: existing`) when the body is the same, and 409 when it is another.
+    (`disposition: existing`) when the body is the same, and 409 when it is another. An `executionId`
+    that exists decides,
+    whatever the key; a key that was seen before with another `executionId` is 409.
 
     Args:
         job (str):
@@ -148,7 +152,9 @@ async def asyncio_detailed(
     task for each item, run
     in parallel): exactly one of them. An idempotency key or `executionId` that was seen before answers
     the existing execution
-    (`disposition: existing`) when the body is the same, and 409 when it is another.
+    (`disposition: existing`) when the body is the same, and 409 when it is another. An `executionId`
+    that exists decides,
+    whatever the key; a key that was seen before with another `executionId` is 409.
 
     Args:
         job (str):
@@ -187,7 +193,9 @@ async def asyncio(
     task for each item, run
     in parallel): exactly one of them. An idempotency key or `executionId` that was seen before answers
     the existing execution
-    (`disposition: existing`) when the body is the same, and 409 when it is another.
+    (`disposition: existing`) when the body is the same, and 409 when it is another. An `executionId`
+    that exists decides,
+    whatever the key; a key that was seen before with another `executionId` is 409.
 
     Args:
         job (str):

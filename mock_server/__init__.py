@@ -1,0 +1,14 @@
+"""The mock server: the Jobs API in memory, where tasks of a minute take a millisecond.
+
+    from mock_server import MockServer
+
+    with MockServer() as mock:
+        ...  # whatever uses bl_job() or JobsClient() in here speaks to the mock
+
+It is the product itself (engine, worker, app) on a memory store and a virtual clock. `python -m mock_server` serves it to
+programs in any language, and pytest has the fixtures `jobs_mock` and `jobs_mock_server`.
+"""
+
+from .server import MockServer
+
+__all__ = ["MockServer"]

@@ -1,0 +1,91 @@
+"""Calls into the mock's thread: from other threads, from tasks of any loop, and from handlers, which do not run meanwhile."""
+
+import asyncio
+import concurrent.futures
+from collections.abc import Coroutine
+from typing import Any, Final, NoReturn, TypeVar
+
+from blaxel_jobs.errors import ConnectionFailed, MockStuck
+from blaxel_jobs.worker.context import TaskContext, current
+
+from .clock import MockClock
+from .handlers import Turns
+from .loop import LoopThread, done
+
+T = TypeVar("T")
+
+PING_SECONDS: Final = 1.0
+"""A loop that has not answered by then is blocked."""
+
+
+class Calls:
+    """Runs coroutines in the mock's thread. Raises MockStuck when it is blocked, ConnectionFailed when it has ended."""
+
+    def __init__(self, thread: LoopThread, clock: MockClock, turns: Turns, stuck_after: float) -> None:
+        self._thread = thread
+        self._clock = clock
+        self._turns = turns
+        self._stuck_after = stuck_after
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run it, for this thread."""
+        if self._thread.is_current:
+            coroutine.close()
+            raise MockStuck(
+                "an async handler called a sync method of the client, and would wait for its own loop: await its twin, whose name "
+                "begins with an `a`"
+            )
+        future = self._begin(coroutine)
+        try:
+            with self._turns.outside():
+                while not concurrent.futures.wait((future,), self._stuck_after).done:
+                    if not concurrent.futures.wait((self._ping(),), PING_SECONDS).done:
+                        self._blocked()
+        finally:
+            future.cancel()
+        return _result(future)
+
+    async def acall(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run it, for this task of asyncio or trio."""
+        future = self._begin(coroutine)
+        try:
+            while not await done(future, self._stuck_after):
+                if not await done(self._ping(), PING_SECONDS):
+                    self._blocked()
+        finally:
+            future.cancel()
+        return _result(future)
+
+    def _begin(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        try:
+            return self._submit(self._from_outside(current.get(None), coroutine))
+        except ConnectionFailed:
+            coroutine.close()
+            raise
+
+    async def _from_outside(self, context: TaskContext | None, coroutine: Coroutine[Any, Any, T]) -> T:
+        with self._clock.outside(context):
+            return await coroutine
+
+    def _ping(self) -> concurrent.futures.Future[None]:
+        return self._submit(asyncio.sleep(0))
+
+    def _submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        try:
+            return self._thread.submit(coroutine)
+        except RuntimeError:
+            raise _ended() from None
+
+    def _blocked(self) -> NoReturn:
+        raise MockStuck(f"an async handler has blocked its loop for {self._stuck_after:g} s of real time while a client waits")
+
+
+def _result(future: concurrent.futures.Future[T]) -> T:
+    try:
+        return future.result()
+    except concurrent.futures.CancelledError:
+        raise _ended() from None
+
+
+def _ended() -> ConnectionFailed:
+    return ConnectionFailed("the mock server has ended: it answers within its `with` block only")

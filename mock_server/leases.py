@@ -1,0 +1,127 @@
+"""Leases on a mock's clock: they last as long as their worker lives, which ends where a task's input says `exit`."""
+
+import asyncio
+import math
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from blaxel_jobs.core.records import Failure, Json, Leased, LeaseRef
+from blaxel_jobs.define import JobDef
+from blaxel_jobs.engine import Engine, LocalLeases
+from blaxel_jobs.engine.commands import Extend
+from blaxel_jobs.errors import LeaseLost
+from blaxel_jobs.system import FOREVER
+from blaxel_jobs.worker import TaskContext
+
+from .clock import MockClock
+from .virtual import VirtualClock
+
+
+class MockLeases:
+    """The worker's port over the mock's engine.
+
+    step: a claim, and a report, is a step of its own: it waits until a client gives leave. Where time is virtual, a heartbeat
+    holds a lease for good, so that time need not stop for the next one; and a claim has no end but a task, since nothing comes
+    from elsewhere.
+    """
+
+    def __init__(self, engine: Engine, clock: MockClock, workspaces: Sequence[str], *, step: bool) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._workspaces = list(workspaces)
+        self._step = step
+        self._virtual = isinstance(clock, VirtualClock)
+        self._inner = LocalLeases(engine, workspaces, "mock")
+        self._inner.worker = self.worker = "mock"
+        self.heartbeat_every = engine.heartbeat
+        self._offered = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._serving: tuple[str, ...] | None = ()
+        self._claimed: dict[tuple[str, str], LeaseRef] = {}
+        self.lost: set[LeaseRef] = set()
+        """Those whose worker has died, and which have not run out."""
+
+        self.on_lost: Callable[[Collection[LeaseRef]], None] = lambda lost: None
+        self._inner.on_lost = self._taken
+        self.taken = False
+        """A lease was taken from its handler."""
+
+    def register(self, jobs: Sequence[JobDef[Any]]) -> None:
+        self._inner.register(jobs)
+
+    def open(self) -> None:
+        self._inner.open()
+        self._engine.listeners.ready.append(self._ready)
+        self._engine.listeners.revoked.append(self.lost.difference_update)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def alive(self) -> None:
+        """The worker lives and serves, however long nothing was to be done."""
+        for workspace in self._workspaces:
+            self._engine.serving(workspace, self._serving)
+
+    def stop(self) -> None:
+        """Steps are waited for no more: the end is near."""
+        self._stopped.set()
+
+    async def claim(self, jobs: tuple[str, ...] | None, limit: int, wait: float) -> list[Leased]:
+        self._serving = jobs
+        if self._step:
+            await self._offered.wait()
+            self._offered.clear()
+            await self._next_step()
+            leased = [] if self._stopped.is_set() else await self._inner.claim(jobs, limit, 0)
+            if len(leased) == limit:
+                self._offered.set()
+        else:
+            leased = await self._inner.claim(jobs, limit, math.inf if self._virtual else wait)
+        self._claimed.update(((item.execution_id, item.task_id), item.lease) for item in leased)
+        return leased
+
+    async def complete(self, lease: LeaseRef, result: Json) -> None:
+        await self._next_step()
+        await self._inner.complete(lease, result)
+
+    async def fail(self, lease: LeaseRef, failure: Failure) -> None:
+        await self._next_step()
+        await self._inner.fail(lease, failure)
+
+    def release(self, lease: LeaseRef) -> None:
+        self._inner.release(lease)
+
+    def heartbeat(self, leases: Sequence[LeaseRef]) -> set[LeaseRef]:
+        if not self._virtual:
+            return self._inner.heartbeat(leases)
+        lost: set[LeaseRef] = self._engine.submit(Extend(tuple(leases), FOREVER))
+        return lost
+
+    def interrupt(self) -> None:
+        self._offered.set()
+        self._inner.interrupt()
+
+    def crash(self, context: TaskContext, code: int) -> None:
+        """The worker of this task dies, with nothing around it: its lease runs out, as after a last heartbeat."""
+        lease = self._claimed[context.execution_id, context.task_id]
+        if lease in self._engine.submit(Extend((lease,), self._engine.lease)):
+            raise LeaseLost
+        self.lost.add(lease)
+        self._taken([lease])
+
+    async def _next_step(self) -> None:
+        if self._step:
+            step = asyncio.ensure_future(self._clock.sleep(0))
+            stopped = asyncio.ensure_future(self._stopped.wait())
+            try:
+                await asyncio.wait((step, stopped), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                step.cancel()
+                stopped.cancel()
+
+    def _taken(self, leases: Collection[LeaseRef]) -> None:
+        self.taken = True
+        self.on_lost(leases)
+
+    def _ready(self, ready: object) -> None:
+        self._offered.set()
