@@ -29,11 +29,11 @@ class Bridge:
 
     def send(self, request: httpx.Request, group: int) -> httpx.Response:
         exchange = _Exchange(self._app, request, request.read())
-        return exchange.response(self._calls.call(exchange.answer()))
+        return exchange.response(self._calls.call(exchange.answer))
 
     async def asend(self, request: httpx.Request, group: int) -> httpx.Response:
         exchange = _Exchange(self._app, request, await request.aread())
-        return exchange.response(await self._calls.acall(exchange.answer()))
+        return exchange.response(await self._calls.acall(exchange.answer))
 
     def close(self) -> None:
         """Nothing is open."""

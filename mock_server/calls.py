@@ -2,7 +2,7 @@
 
 import asyncio
 import concurrent.futures
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, NoReturn, TypeVar
 
 from blaxel_jobs.errors import ConnectionFailed, MockStuck
@@ -27,15 +27,14 @@ class Calls:
         self._turns = turns
         self._stuck_after = stuck_after
 
-    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run it, for this thread."""
+    def call(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine function, for this thread."""
         if self._thread.is_current:
-            coroutine.close()
             raise MockStuck(
                 "an async handler called a sync method of the client, and would wait for its own loop: await its twin, whose name "
                 "begins with an `a`"
             )
-        future = self._begin(coroutine)
+        future = self._begin(function)
         try:
             with self._turns.outside():
                 while not concurrent.futures.wait((future,), self._stuck_after).done:
@@ -45,9 +44,9 @@ class Calls:
             future.cancel()
         return _result(future)
 
-    async def acall(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run it, for this task of asyncio or trio."""
-        future = self._begin(coroutine)
+    async def acall(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine function, for this task of asyncio or trio."""
+        future = self._begin(function)
         try:
             while not await done(future, self._stuck_after):
                 if not await done(self._ping(), PING_SECONDS):
@@ -56,16 +55,12 @@ class Calls:
             future.cancel()
         return _result(future)
 
-    def _begin(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        try:
-            return self._submit(self._from_outside(current.get(None), coroutine))
-        except ConnectionFailed:
-            coroutine.close()
-            raise
+    def _begin(self, function: Callable[[], Coroutine[Any, Any, T]]) -> concurrent.futures.Future[T]:
+        return self._submit(self._from_outside(current.get(None), function))
 
-    async def _from_outside(self, context: TaskContext | None, coroutine: Coroutine[Any, Any, T]) -> T:
+    async def _from_outside(self, context: TaskContext | None, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         with self._clock.outside(context):
-            return await coroutine
+            return await function()
 
     def _ping(self) -> concurrent.futures.Future[None]:
         return self._submit(asyncio.sleep(0))

@@ -111,11 +111,11 @@ class MockServer:
 
     def sleep(self, seconds: float) -> None:
         """Wait in its time. Raises MockStuck."""
-        self._calls.call(self._clock.spend(seconds))
+        self._calls.call(lambda: self._clock.spend(seconds))
 
     async def asleep(self, seconds: float) -> None:
         """As `sleep`."""
-        await self._calls.acall(self._clock.spend(seconds))
+        await self._calls.acall(lambda: self._clock.spend(seconds))
 
     # For tests
 
@@ -127,7 +127,7 @@ class MockServer:
     @property
     def executions(self) -> list[Execution]:
         """All executions of all jobs as they are now, the newest first. Looking so moves no time."""
-        views = msgspec.json.decode(msgspec.json.encode(self._calls.call(self._views())))
+        views = msgspec.json.decode(msgspec.json.encode(self._calls.call(self._views)))
         return [Execution(self._seam, JobExecution.from_dict(view), whole=True) for view in views]
 
     def job(self, name: str) -> Job:
@@ -136,23 +136,25 @@ class MockServer:
 
     def register(self, *jobs: JobDef[Any]) -> None:
         """Run the handlers of these jobs too. Raises ConfigError when a name has another definition here already."""
-        self._calls.call(self._register(jobs))
+        self._calls.call(lambda: self._register(jobs))
 
     def advance(self, seconds: float) -> None:
         """Move virtual time, and do all that is due meanwhile; also while it is frozen. Raises MockStuck."""
-        self._calls.call(self._clock.spend(_checked(seconds), forced=True))
+        _check(seconds)
+        self._calls.call(lambda: self._clock.spend(seconds, forced=True))
 
     async def aadvance(self, seconds: float) -> None:
         """As `advance`."""
-        await self._calls.acall(self._clock.spend(_checked(seconds), forced=True))
+        _check(seconds)
+        await self._calls.acall(lambda: self._clock.spend(seconds, forced=True))
 
     def freeze(self) -> None:
         """Stop virtual time: looks see things as they are, and only `advance` moves it. A wait waits until it is stuck."""
-        self._calls.call(self._freeze(True))
+        self._calls.call(lambda: self._freeze(True))
 
     def unfreeze(self) -> None:
         """Let it go on."""
-        self._calls.call(self._freeze(False))
+        self._calls.call(lambda: self._freeze(False))
 
     def __enter__(self) -> Self:
         if self._entered:
@@ -220,7 +222,6 @@ def _not_entered() -> ConfigError:
     return ConfigError("a mock server runs within its `with` block only: with MockServer() as mock")
 
 
-def _checked(seconds: float) -> float:
+def _check(seconds: float) -> None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
         raise InvalidRequest(f"time goes on by a finite number of seconds, 0 or more, not {seconds!r}")
-    return seconds

@@ -146,7 +146,7 @@ def test_k_06_the_command_serves_and_ends_cleanly(tmp_path: Path):
     with served(tmp_path, "--worker", "handlers", "--seed", "7") as server, JobsClient(server.url) as client:
         job = client.job("my-job")
         first = job.create_execution({"tasks": [{"duration": 60}, {"duration": 3600}]})
-        assert job.wait_for_execution(first, max_wait=3600).status == "completed"
+        assert job.wait_for_execution(first, max_wait=3700).status == "completed"
         assert client.job("word-count").trigger({"text": "a b c"}).get_result() == 3
         hanging = job.trigger({"hang": True})
         with pytest.raises(WaitTimeoutError):
