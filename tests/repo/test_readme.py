@@ -33,18 +33,22 @@ def test_the_python_blocks_run(tmp_path: Path):
             if file := FILE.match(code):
                 (tmp_path / file["name"]).write_text(code)
             printed.append(run(code, tmp_path, server.url))
+        tested = run("import pytest; raise SystemExit(pytest.main(['-q', '-p', 'no:cacheprovider', '.']))", tmp_path, server.url)
     assert printed[0] == "completed\n"
     assert printed[1].count("completed {") == 3
-    assert printed[-1] == "{'words': 6}\n"
-    assert len(printed) == 4
+    assert printed[3] == "{'words': 6}\n"
+    assert len(printed) == 5
+    assert "1 passed" in tested
 
 
 def test_the_commands_are_targets_and_the_options_exist():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"^make (\S+)", README, re.MULTILINE)) <= targets
-    cli = [str(Path(sys.executable).with_name("blaxel-jobs")), "serve", "--help"]
-    shown = subprocess.run(
-        cli, env=plain_environment(COLUMNS="200", NO_COLOR="1"), capture_output=True, text=True, check=True
-    ).stdout
+    cli = str(Path(sys.executable).with_name("blaxel-jobs"))
+    environment = plain_environment(COLUMNS="200", NO_COLOR="1")
+    shown = "".join(
+        subprocess.run([cli, command, "--help"], env=environment, capture_output=True, text=True, check=True).stdout
+        for command in ("serve", "run", "list")
+    )
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)):
         assert option in shown, option
