@@ -3,6 +3,7 @@
 import argparse
 import filecmp
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -76,6 +77,7 @@ def generate(target: Path) -> None:
     if done.returncode or "warning" in (done.stdout + done.stderr).lower():
         raise SystemExit(f"openapi-python-client:\n{done.stdout}{done.stderr}")
     mend_unset(target / "types.py")
+    make_lists_lazy(target / "models")
 
 
 def mend_unset(types: Path) -> None:
@@ -89,6 +91,32 @@ def mend_unset(types: Path) -> None:
     if mended == text:
         raise SystemExit("the generated types.py has no class Unset any more")
     types.write_text(mended)
+
+
+EAGER_LIST = re.compile(
+    r"""        if _(?P<name>\w+) is not UNSET:
+            (?P=name) = \[\]
+            for (?P=name)_item_data in _(?P=name):
+                (?P=name)_item = (?P<model>\w+)\.from_dict\((?P=name)_item_data\)
+
+                (?P=name)\.append\((?P=name)_item\)
+"""
+)
+LAZY_LIST = """        if _\\g<name> is not UNSET:
+            \\g<name> = LazyList(\\g<model>.from_dict, _\\g<name>)
+"""
+
+
+def make_lists_lazy(models: Path) -> None:
+    """Let optional lists of models be read when they are used: reading a hundred tasks costs more than the request."""
+    changed = 0
+    for path in models.glob("*.py"):
+        text, count = EAGER_LIST.subn(LAZY_LIST, path.read_text())
+        if count:
+            path.write_text(text.replace("\nfrom ..types import", "\nfrom ...lazy import LazyList\nfrom ..types import", 1))
+            changed += count
+    if not changed:
+        raise SystemExit("the generated models have no lists as make_lists_lazy expects them any more")
 
 
 def differences(left: Path, right: Path) -> list[str]:

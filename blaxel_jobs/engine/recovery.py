@@ -1,8 +1,8 @@
 """Recovery: what a lost worker held goes to another one. Only leases that ran out, or whose worker is known to be dead.
 
-Leases end at a time of the wall clock, since processes share them; and wall clocks are set, and go on while a laptop sleeps. Whoever
-lives moves its leases with the next heartbeat. So after a jump nothing is taken back for the length of a lease; and what has not
-moved by then, and was written before the clock was set back, ends as much earlier as the clock went back.
+Leases end at a time of the wall clock, since processes share them; and wall clocks are set, and go on while a laptop sleeps.
+Whoever lives moves its leases with the next heartbeat. So after a jump nothing is taken back for the length of a lease; and what
+was written before the clock was set back, and has not moved since, ends as much earlier as the clock went back.
 """
 
 import logging

@@ -25,6 +25,7 @@ from ..errors import ContractError, InvalidRequest, NotFound, RequestTimeout
 from ..flow import LOOK, Op, Peer
 from ..plain import check_body
 from ..system import SystemClock, new_key, rng
+from ..watch import QUIET
 from ..words import CONTRACT
 from . import platform
 from .answers import learn, read_answer, read_events
@@ -38,8 +39,6 @@ PLATFORM_VERSION: Final = "2026-09-22"
 """The `Blaxel-Version` of the platform's API that this contract extends."""
 CONNECT_TIMEOUT: Final = 10.0
 
-QUIET: Final = 45.0
-"""Seconds without a sign of life after which a stream is dead; the contract promises one every 15."""
 OURS: Final = Peer(contract=True, missing={"watch_executions"})
 """A mock: our own server, but no streams from it, since they bring nothing as long as nobody waits in its time."""
 

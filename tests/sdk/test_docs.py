@@ -25,7 +25,7 @@ def test_the_blocks_of_the_sdk_page_run(tmp_path: Path):
     assert lines[2] == "True completed"
     assert lines[8] == str(["completed"] * 3)
     assert "completed True 0" in lines
-    assert lines[-3:] == ["input.items[1]", "['configure()']", "False"]
+    assert lines[-3:] == ["input.items[1]", "['configure()']", "True"]
 
 
 def test_every_variable_that_the_page_names_is_read():

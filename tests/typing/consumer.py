@@ -29,6 +29,18 @@ def the_sync_sdk(request: CreateJobExecutionRequest) -> None:
     assert_type(execution.stats, dict[str, int])
     assert_type(execution.list_tasks(), Page[JobExecutionTask])
     assert_type(execution.result, Any)
+    assert_type(job.wait_for_executions(["id"], raise_on_failure=True), list[blaxel_jobs.Execution])
+    assert_type(job.get_execution_statuses(["id"]), list[blaxel_jobs.Update])
+    for ended in job.as_completed(["id"], max_wait=10):
+        assert_type(ended, blaxel_jobs.Execution)
+    for update in execution.watch():
+        assert_type(update.stats, Mapping[str, int])
+        assert_type(update.waiting_for, str | None)
+
+
+def wherever_they_run(jobs: blaxel_jobs.Jobs) -> None:
+    assert_type(jobs.trigger("my-job", {"a": 1}, priority="high"), blaxel_jobs.Execution)
+    assert_type([ended.id for ended in jobs.as_completed(["id"])], list[str])
 
 
 async def the_async_sdk(request: CreateJobExecutionRequest) -> None:
@@ -41,6 +53,12 @@ async def the_async_sdk(request: CreateJobExecutionRequest) -> None:
         assert_type(await execution.arefresh(), blaxel_jobs.Execution)
     async with blaxel_jobs.JobsClient(base_url="http://127.0.0.1:8080") as client:
         assert_type(client.job("my-job"), blaxel_jobs.Job)
+        wherever_they_run(client)
+    assert_type(await job.await_for_executions(["id"]), list[blaxel_jobs.Execution])
+    async for ended in job.as_completed(["id"]):
+        assert_type(ended, blaxel_jobs.Execution)
+    async for update in job.watch("id"):
+        assert_type(update, blaxel_jobs.Update)
 
 
 def errors_carry_what_they_say(error: blaxel_jobs.RequestError, late: blaxel_jobs.WaitTimeoutError) -> None:
@@ -60,6 +78,7 @@ async def tick() -> None: ...
 
 def in_process() -> None:
     with blaxel_jobs.JobManager("sqlite:///jobs.db") as manager:
+        wherever_they_run(manager)
         assert_type(manager.register(word_count), blaxel_jobs.Job)
         assert_type(manager.register(word_count, tick), tuple[blaxel_jobs.Job, ...])
         assert_type(manager.trigger("word-count", {"text": "a b"}).wait_done(), blaxel_jobs.Execution)
