@@ -37,8 +37,7 @@ class JobDef(Generic[F]):
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "takes", _count_parameters(self.run))
-        called = self.run if inspect.isroutine(self.run) or isinstance(self.run, partial) else self.run.__call__
-        object.__setattr__(self, "is_async", inspect.iscoroutinefunction(called))
+        object.__setattr__(self, "is_async", _is_async(self.run))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the handler as the plain function that it is."""
@@ -59,6 +58,12 @@ def define_job(name: str, *, run: F | None = None, queue: str = "default") -> Jo
     if run is not None:
         return JobDef(name, run, queue)
     return lambda handler: JobDef(name, handler, queue)
+
+
+def _is_async(handler: Handler) -> bool:
+    """Also of an object that is called."""
+    plain = inspect.isroutine(handler) or isinstance(handler, partial)
+    return inspect.iscoroutinefunction(handler if plain else type(handler).__call__)
 
 
 def _count_parameters(handler: Handler) -> int:

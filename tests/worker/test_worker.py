@@ -265,7 +265,8 @@ def test_stop_gives_back_what_does_not_end_in_time(shop: Shop, is_async: bool) -
 
 
 def test_a_report_is_made_again_while_the_store_is_out_of_reach(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    submit, refused = shop.engine.asubmit, []
+    submit = shop.engine.asubmit
+    refused: list[Report] = []
 
     async def sometimes(command: Any) -> Any:
         if isinstance(command, Report) and len(refused) < 2:
