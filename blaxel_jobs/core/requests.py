@@ -3,7 +3,6 @@
 The structs repeat openapi.yaml by hand, because generated ones lose what free-form values were; a test holds the two together.
 """
 
-import contextlib
 import json
 import math
 import re
@@ -58,6 +57,7 @@ class ExecutionIds(Struct, forbid_unknown_fields=True):
 
 
 _CREATE: Final = msgspec.json.Decoder(CreateRequest)
+_ENCODER: Final = msgspec.json.Encoder()
 _IDS: Final = msgspec.json.Decoder(ExecutionIds)
 S = TypeVar("S", bound=Struct)
 
@@ -112,9 +112,11 @@ def read_json(body: bytes) -> Any:
 def _read(body: Any, kind: type[S], decoder: "msgspec.json.Decoder[S]") -> S:
     """A body as its struct: JSON text, or the value that it stands for. What is wrong with a text, a second reading finds out."""
     if isinstance(body, bytes):
-        if not _may_be_deep(body):
-            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+        try:
+            if not _may_be_deep(body):
                 return decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
         body = read_json(body)
     if not isinstance(body, dict):
         raise InvalidRequest("the body must be a JSON object", path="")
@@ -150,8 +152,13 @@ def read_create(workspace: str, job: str, body: Any, idempotency_key: str | None
         idempotency_key=_or_none(request.idempotency_key) or idempotency_key,
         priority=_or_none(request.priority) or JobPriority.MEDIUM,
         spec=_spec(request, single),
-        inputs=tuple([msgspec.json.encode(value).decode() for value in inputs]),
+        inputs=_texts(inputs),
     )
+
+
+def _texts(values: list[Any]) -> tuple[str, ...]:
+    """Each value as JSON text, encoded in one go: JSON writes a line feed within text as an escape, so each line is a value."""
+    return tuple(_ENCODER.encode_lines(values).decode().split("\n")[:-1])
 
 
 def read_ids(body: Any) -> list[str]:

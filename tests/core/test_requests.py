@@ -1,5 +1,6 @@
 """Requests are checked once, for HTTP and in process, and every refusal names the field."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -168,3 +169,9 @@ def test_a_duration_is_a_number_of_seconds(duration: str) -> None:
 )
 def test_prefer_is_read_as_rfc_7240_says(header: str | None, seconds: int | None) -> None:
     assert parse_prefer(header) == seconds
+
+
+def test_every_kind_of_line_end_stays_in_its_value() -> None:
+    values = [{"text": "a\nb\r\nc\u2028d\x85e\x1cf\x0bg"}, {}, {"n": None}]
+    made = read_create("default", "job", {"tasks": values})
+    assert [json.loads(text) for text in made.inputs] == values
