@@ -6,7 +6,6 @@ import pytest
 
 from blaxel_jobs.core.records import LeaseRef
 from blaxel_jobs.engine.commands import Extend
-
 from tests.clocks import ManualClock
 
 from .conftest import Harness

@@ -16,7 +16,7 @@ async def test_a_closed_engine_says_so(harness: Harness) -> None:
     harness.engine.ready()
     harness.engine.close()
     arguments = {"job": "job", "execution_id": id}
-    for call in (harness.create, lambda: harness.get(id), harness.engine.ready, lambda: harness.claim()):
+    for call in (harness.create, lambda: harness.get(id), harness.engine.ready, harness.claim):
         with pytest.raises(Unavailable, match="closed"):
             call()
     with pytest.raises(Unavailable, match="closed"):
