@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 import attrs
 
@@ -73,7 +73,9 @@ class Engine:
         simulate: bool = False,
         owns_store: bool = True,
     ) -> None:
-        self._pid = os.getpid()
+        self.forked = False
+        """This process is a fork of the one that made the engine, whose threads and connections are not this one's."""
+        _engines.add(self)
         if not store.shared:
             self._enter(store)
         self.store = store
@@ -222,11 +224,6 @@ class Engine:
         except StoreError as error:
             raise Unavailable(f"the store does not answer: {error}") from error
 
-    @property
-    def forked(self) -> bool:
-        """This process is a fork of the one that made the engine, whose threads and connections are not this one's."""
-        return os.getpid() != self._pid
-
     def check_process(self) -> None:
         """Raise StoreError in a fork of the process that made the engine."""
         if self.forked:
@@ -340,6 +337,18 @@ class SharedWaits(Loop):
     def _has_changed(self, key: Key, found: Mapping[Key, Execution]) -> bool:
         execution = found.get(key)
         return execution is None or execution.done or execution.version != self._seen.get(key)
+
+
+_engines: WeakSet[Engine] = WeakSet()
+
+
+def _note_fork() -> None:
+    for engine in _engines:
+        engine.forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
 
 
 def _guard(listen: Callable[[Any], None], told: Any) -> None:

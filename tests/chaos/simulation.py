@@ -16,7 +16,7 @@ from blaxel_jobs.core.states import Completed, Failed, Released
 from blaxel_jobs.engine import Engine
 from blaxel_jobs.engine.batch import Created
 from blaxel_jobs.engine.commands import CancelExecution, Claim, Command, CreateExecution, Extend, Recover, Report
-from blaxel_jobs.errors import IdempotencyConflict, IllegalTransition, LeaseLost
+from blaxel_jobs.errors import IllegalTransition, LeaseLost
 from blaxel_jobs.stores import JobStore
 from blaxel_jobs.words import FailureKind, JobPriority
 from tests.chaos.audit import History, check_history, histories
@@ -244,11 +244,10 @@ class World:
         create = command.create
         name = (create.job, create.idempotency_key or "")
         id, size = self._oracle.keys.get(name, (None, len(create.inputs)))
-        if size != len(create.inputs):
-            expect(isinstance(outcome, IdempotencyConflict), f"the key {name} was taken with another body: {outcome}")
-            return
         expect(isinstance(outcome, Created), f"created: {outcome}")
         execution, disposition = outcome
+        tasks = self._engine.store.tasks(execution.workspace, execution.seq, -1, execution.total) if id else ()
+        expect(id is None or create.made(execution, tasks) == (size == len(create.inputs)), f"the key {name} has another body")
         expect(disposition == ("created" if id is None else "existing"), f"{name} is {disposition}")
         expect(id in (None, execution.id), f"{name} is {id} and {execution.id}")
         if id is None:
