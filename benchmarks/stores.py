@@ -32,7 +32,7 @@ RESTART = Bar("takeover after kill -9, by the next process that opens the store"
 
 _PLANNED = (
     "claimable", "ready_jobs", "leased_tasks", "expired", "next_expiry", "workers", "find", "page_of_job", "page_of_all",
-    "open_tasks", "tasks", "events", "lease_tokens", "added", "having_id", "having_key",
+    "open_tasks", "tasks", "events", "lease_tokens", "added", "having_key", "tasks_without_results",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import sys
 
 def main() -> None:
     """Run the command line. A user's mistake is one line on stderr and exit code 2."""
+    code = 1
     try:
         from .commands import run
 
@@ -13,10 +14,10 @@ def main() -> None:
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:
-        # Whoever read stdout has had enough. Python would fail once more when it empties the buffer.
+    except OSError as error:
+        # A full disk, or a reader who has had enough. Python would fail once more when it empties the buffer at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        code = 0 if isinstance(error, BrokenPipeError) else code or 1
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing == "blaxel_jobs":
