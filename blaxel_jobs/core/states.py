@@ -5,7 +5,7 @@ have ended, and ends with the last of them. `docs/states.md` is generated from t
 """
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -65,7 +65,7 @@ TABLE: Final[dict[tuple[JobStatus, type[TaskEvent]], tuple[JobStatus, ...]]] = {
 """Where a task may go from a status on an event. What is not here is refused."""
 
 
-class Change(NamedTuple):
+class Change(Struct, frozen=True, gc=False):
     """What a step made: the new records and the event that tells of it."""
 
     execution: Execution

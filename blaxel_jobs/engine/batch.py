@@ -5,9 +5,10 @@ save. A command that cannot be done gets an error for its outcome; it never fail
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
+from msgspec import Struct
 
 from ..core import states
 from ..core.records import Event, Execution, Leased, LeaseRef, Task
@@ -23,7 +24,7 @@ Outcome = Any | JobsError
 C = TypeVar("C", bound=Command)
 
 
-class Created(NamedTuple):
+class Created(Struct, frozen=True, gc=False):
     """The answer to a create. An existing execution has the id or the key, and may yet be of another body."""
 
     execution: Execution
@@ -39,16 +40,18 @@ class Rules:
     max_recoveries: int
 
 
-@attrs.define
 class Effects:
     """What others are told once the batch is committed."""
 
-    changed: dict[tuple[str, str], bool] = attrs.field(factory=dict)
-    """(workspace, id) of executions that changed, and whether they have ended."""
-    ready: set[tuple[str, str]] = attrs.field(factory=set)
-    """(workspace, job) that have something to claim."""
-    revoked: list[LeaseRef] = attrs.field(factory=list)
-    """Leases that were taken from their worker."""
+    __slots__ = ("changed", "ready", "revoked")
+
+    def __init__(self) -> None:
+        self.changed: dict[tuple[str, str], bool] = {}
+        """(workspace, id) of executions that changed, and whether they have ended."""
+        self.ready: set[tuple[str, str]] = set()
+        """(workspace, job) that have something to claim."""
+        self.revoked: list[LeaseRef] = []
+        """Leases that were taken from their worker."""
 
 
 class Batch:
@@ -163,10 +166,10 @@ class _Work:
 
     def step(self, task: Task, event: states.TaskEvent) -> states.Change:
         change = states.step(self._executions[task.execution], task, event, self._now)
-        execution, after, told = change
+        execution, after = change.execution, change.task
         self._executions[execution.seq] = execution
         self.tasks[after.seq] = self._stepped[after.seq] = after
-        self._events.append(told)
+        self._events.append(change.event)
         self._effects.changed[execution.workspace, execution.id] = execution.done
         if after.status is JobStatus.PENDING:
             self._effects.ready.add((after.workspace, after.job))

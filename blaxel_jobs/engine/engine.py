@@ -104,7 +104,7 @@ class Engine:
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
             if isinstance(wanted, Commit):
-                answer = self.submit(wanted.command)
+                answer = self._committer.submit(wanted.command)
             elif isinstance(wanted, Read):
                 answer = wanted.read()
             else:
@@ -121,7 +121,7 @@ class Engine:
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
             if isinstance(wanted, Commit):
-                answer = await self.asubmit(wanted.command)
+                answer = await self._committer.asubmit(wanted.command)
             elif isinstance(wanted, Read):
                 answer = wanted.read() if self.store.local else await asyncio.to_thread(wanted.read)
             else:

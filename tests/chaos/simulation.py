@@ -245,7 +245,7 @@ class World:
         name = (create.job, create.idempotency_key or "")
         id, size = self._oracle.keys.get(name, (None, len(create.inputs)))
         expect(isinstance(outcome, Created), f"created: {outcome}")
-        execution, disposition = outcome
+        execution, disposition = outcome.execution, outcome.disposition
         tasks = self._engine.store.tasks(execution.workspace, execution.seq, -1, execution.total) if id else ()
         expect(id is None or create.made(execution, tasks) == (size == len(create.inputs)), f"the key {name} has another body")
         expect(disposition == ("created" if id is None else "existing"), f"{name} is {disposition}")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blaxel_jobs.core.records import Execution, Failure, Spec, Task
+from blaxel_jobs.core.records import Event, Execution, Failure, Spec, Task
 from blaxel_jobs.core.states import TABLE, Claimed, Completed, Failed, Lost, Released, cancel, execution_status, step
 from blaxel_jobs.errors import IllegalTransition
 from blaxel_jobs.words import TERMINAL, FailureKind, JobStatus
@@ -34,6 +34,11 @@ def new(tasks: int) -> tuple[Execution, list[Task]]:
     return execution, made
 
 
+def stepped(execution: Execution, task: Task, event: Any, now: float) -> tuple[Execution, Task, Event]:
+    change = step(execution, task, event, now)
+    return change.execution, change.task, change.event
+
+
 @given(st.integers(1, 4), st.lists(st.tuples(st.integers(0, 3), st.integers(0, len(EVENTS) - 1)), max_size=40))
 @pytest.mark.row("S1-33")
 def test_every_walk_is_a_path_of_the_table(count: int, walk: list[tuple[int, int]]) -> None:
@@ -41,7 +46,7 @@ def test_every_walk_is_a_path_of_the_table(count: int, walk: list[tuple[int, int
     for at, (place, kind) in enumerate(walk):
         before, task, event = execution, tasks[place % count], EVENTS[kind]
         try:
-            execution, moved, told = step(before, task, event, float(at))
+            execution, moved, told = stepped(before, task, event, float(at))
         except IllegalTransition:
             assert (task.status, type(event)) not in TABLE
             continue
@@ -68,9 +73,9 @@ def test_a_terminal_task_never_changes(status: JobStatus, event: Any) -> None:
 def test_losses_are_counted_apart_and_bounded() -> None:
     execution, [task] = new(1)
     for loss in range(1, 4):
-        execution, task, _ = step(execution, task, Claimed(f"w{loss}", 10.0), float(loss))
+        execution, task, _ = stepped(execution, task, Claimed(f"w{loss}", 10.0), float(loss))
         assert task.token == task.attempt == loss
-        execution, task, told = step(execution, task, Lost("lease_expired", 2), float(loss))
+        execution, task, told = stepped(execution, task, Lost("lease_expired", 2), float(loss))
         assert (task.losses, told.type) == (loss, "task.recovered" if loss < 3 else "task.failed")
     assert task.status is execution.status is JobStatus.FAILED
     assert task.error is not None
@@ -81,17 +86,17 @@ def test_losses_are_counted_apart_and_bounded() -> None:
 def test_a_release_uses_up_nothing() -> None:
     execution, [task] = new(1)
     for _ in range(20):
-        execution, task, _ = step(execution, task, Claimed("w", 10.0), 1.0)
-        execution, task, _ = step(execution, task, Released(), 1.0)
+        execution, task, _ = stepped(execution, task, Claimed("w", 10.0), 1.0)
+        execution, task, _ = stepped(execution, task, Released(), 1.0)
     assert (task.status, task.losses, execution.recoveries) == (JobStatus.PENDING, 0, ())
     assert execution.status is JobStatus.PENDING
 
 
 def test_cancel_ends_all_open_tasks_in_one_event() -> None:
     execution, tasks = new(3)
-    execution, tasks[0], _ = step(execution, tasks[0], Claimed("w", 10.0), 1.0)
-    execution, tasks[0], _ = step(execution, tasks[0], Completed("1"), 2.0)
-    execution, tasks[1], _ = step(execution, tasks[1], Claimed("w", 10.0), 3.0)
+    execution, tasks[0], _ = stepped(execution, tasks[0], Claimed("w", 10.0), 1.0)
+    execution, tasks[0], _ = stepped(execution, tasks[0], Completed("1"), 2.0)
+    execution, tasks[1], _ = stepped(execution, tasks[1], Claimed("w", 10.0), 3.0)
     after, ended, told = cancel(execution, tasks[1:], 4.0)
     assert (after.status, after.completed, after.cancelled, after.running) == (JobStatus.CANCELLED, 1, 2, 0)
     assert {task.status for task in ended} == {JobStatus.CANCELLED}
