@@ -5,17 +5,22 @@ import gc
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from blaxel_jobs import WaitTimeoutError, bl_job
+from blaxel_jobs import JobsClient, WaitTimeoutError, bl_job
+from examples import async_service
 from examples.async_service import app
 from mock_server import MockServer
+from tests.serving import serving
 
 AT_ONCE = 500
-MOST_LAG = 0.25
-"""Seconds. 0.02 to 0.05 where nothing else runs on the machine, the mock itself included, which shares the interpreter here."""
+MOST_LAG = 0.05
+"""Seconds, for 99 of 100 timers."""
+WORST_LAG = 0.25
+"""Seconds, for each. 0.015 to 0.03 on a machine that does nothing else; this one runs another test beside it."""
 
 
 async def post(tasks: list[dict[str, Any]]) -> tuple[int, Any]:
@@ -32,14 +37,14 @@ async def post(tasks: list[dict[str, Any]]) -> tuple[int, Any]:
     return sent[0]["status"], json.loads(sent[1]["body"])
 
 
-async def worst_lag(done: asyncio.Event) -> float:
-    """The longest that the loop kept a timer of 5 ms waiting beyond its time."""
-    worst = 0.0
+async def lags(done: asyncio.Event) -> list[float]:
+    """How long the loop kept timers of 5 ms waiting beyond their time, the longest last."""
+    seen = []
     while not done.is_set():
         began = time.perf_counter()
         await asyncio.sleep(0.005)
-        worst = max(worst, time.perf_counter() - began - 0.005)
-    return worst
+        seen.append(time.perf_counter() - began - 0.005)
+    return sorted(seen)
 
 
 @pytest.fixture
@@ -51,15 +56,17 @@ def nothing_to_collect() -> Iterator[None]:
     gc.unfreeze()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_to_collect")
-async def test_k_12_a_service_awaits_five_hundred_executions_at_once():
-    async with MockServer(clock="real"):
+async def test_k_12_a_service_awaits_five_hundred_executions_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with serving(tmp_path, "memory:", "--simulate") as server:
+        monkeypatch.setattr(async_service, "job", JobsClient(server.url).job("data-processing"))
         await post([{"duration": 0}])
         done = asyncio.Event()
-        watching = asyncio.create_task(worst_lag(done))
+        watching = asyncio.create_task(lags(done))
         awaited = []
-        for number in range(AT_ONCE):  # 500 in a second, and as many ends
-            awaited.append(asyncio.create_task(post([{"duration": 2.5 + number / 500}])))
+        for number in range(AT_ONCE):  # 500 in about two seconds, and as many ends
+            awaited.append(asyncio.create_task(post([{"duration": 6 + number / AT_ONCE}])))
             await asyncio.sleep(0.002)
         assert not any(task.done() for task in awaited)
         answers = await asyncio.gather(*awaited)
@@ -67,7 +74,9 @@ async def test_k_12_a_service_awaits_five_hundred_executions_at_once():
         assert [status for status, _ in answers] == [200] * AT_ONCE
         assert {answer["status"] for _, answer in answers} == {"completed"}
         assert len({answer["execution"] for _, answer in answers}) == AT_ONCE
-        assert await watching < MOST_LAG
+        seen = await watching
+        assert seen[len(seen) * 99 // 100] < MOST_LAG
+        assert seen[-1] < WORST_LAG
 
 
 async def test_many_requests_at_one_moment_of_virtual_time():
