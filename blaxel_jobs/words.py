@@ -8,6 +8,10 @@ from typing import Final
 
 CONTRACT: Final = "1"
 """The value of the `Jobs-Contract` header: the version of openapi.yaml that this release speaks."""
+ELAPSED: Final = "Mock-Elapsed"
+"""Header of a mock's answer: how many seconds of the server's own time the request took."""
+SLEPT: Final = "Mock-Slept"
+"""Header of a request to a mock: how many seconds its sender would have slept before it, had time been real."""
 
 
 class JobStatus(StrEnum):

@@ -6,7 +6,7 @@ from blaxel_jobs.errors import RequestError
 from blaxel_jobs.server.app import App
 from blaxel_jobs.server.asgi import Message, Receive, Scope, Send
 from blaxel_jobs.server.exchange import Exchange
-from blaxel_jobs.transport.stand_in import ELAPSED, SLEPT
+from blaxel_jobs.words import ELAPSED, SLEPT
 
 from .clock import MockClock
 

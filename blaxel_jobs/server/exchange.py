@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..errors import MalformedRequest, RequestError, RequestTooSlow, TooManyRequests, Unauthorized, Unavailable
+from ..errors import MalformedRequest, RequestError, RequestTooSlow, TooLarge, TooManyRequests, Unauthorized, Unavailable
 from .asgi import Scope
 from .dialect import Dialect, HeaderList, Headers, choose_dialect
 from .keys import ANYBODY, Principal
 
 _NO_STORE: Final = (b"cache-control", b"no-store")
+_STORED: Final = frozenset({"GET", "HEAD"})
 _JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", b"application/problem+json")
 _STREAM: Final[HeaderList] = [
@@ -86,12 +87,14 @@ class Exchange:
             headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after or 0))))
         if isinstance(error, Unauthorized):
             headers.append(_CHALLENGE)
-        if isinstance(error, RequestTooSlow):
+        if isinstance(error, RequestTooSlow | TooLarge):
             headers.append(_CLOSE)  # what is still to come would be read as the next request
         return headers, body
 
     def _common(self) -> HeaderList:
-        return [_NO_STORE, (b"x-request-id", self.request_id.encode()), *self.dialect.headers, *self.added]
+        common = [(b"x-request-id", self.request_id.encode()), *self.dialect.headers, *self.added]
+        # Answers to other methods are not stored without being told to be (RFC 9111, 3).
+        return [_NO_STORE, *common] if self.method in _STORED else common
 
 
 def problem(error: RequestError, request_id: str) -> dict[str, Any]:

@@ -6,17 +6,13 @@ time.
 
 import os
 import threading
-from typing import Final, Protocol
+from typing import Protocol
 
 import httpx
 
 from ..errors import ConfigError
 from ..system import SystemClock, sleep
-
-ELAPSED: Final = "Mock-Elapsed"
-"""Header of an answer: how many seconds of the server's own time the request took."""
-SLEPT: Final = "Mock-Slept"
-"""Header of a request: how many seconds its sender would have slept before it, had time been real."""
+from ..words import ELAPSED, SLEPT
 
 
 class Wire(Protocol):
