@@ -38,6 +38,12 @@ class Child:
         self.process.wait()
 
 
+def resident(pid: int) -> int:
+    """Bytes of memory that a process holds. Linux only."""
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")]
+    return int(line.split()[1]) * 1024
+
+
 @contextmanager
 def child(role: str, *arguments: str) -> Iterator[Child]:
     """One of the roles below, started and ready."""
