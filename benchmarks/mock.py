@@ -76,12 +76,12 @@ def _tasks(scratch: Scratch, jobs: Jobs) -> float:
 
 def tasks(scratch: Scratch) -> Measured:
     before = time.perf_counter()
-    with MockServer() as mock, JobsClient() as jobs:
+    with MockServer(), JobsClient() as jobs:
         in_process = _tasks(scratch, jobs)
     all_of_it = 1000 * (time.perf_counter() - before)
     with MockServer(live=True) as mock, JobsClient(base_url=mock.url) as jobs:
         here = _tasks(scratch, jobs)
-    with _started(scratch, *MOCK) as mock_process, JobsClient(base_url=mock_process.url) as jobs:
+    with _started(scratch, *MOCK) as process, JobsClient(base_url=process.url) as jobs:
         live = _tasks(scratch, jobs)
     rounds = 1 + scratch.size(20, 1)
     return Measured({IN_PROCESS: in_process, LIVE: live, LIVE_HERE: here}, {f"a `with` block of {rounds} of them, ms": all_of_it})

@@ -54,10 +54,15 @@ def define_job(name: str, *, run: F | None = None, queue: str = "default") -> Jo
     The handler is `def` or `async def`, with the parameters (), (context) or (context, payload). What it returns is the task's
     result and must be JSON. Raises ValueError for a bad name, TypeError for a handler that cannot be called so.
     """
+    if callable(name):
+        raise TypeError("write @define_job('name'): a job has a name")
     check_job_name(name)
     if run is not None:
         return JobDef(name, run, queue)
     return lambda handler: JobDef(name, handler, queue)
+
+
+_NOT_A_CONTEXT: Final = frozenset({"payload", "input", "data"})
 
 
 def _is_async(handler: Handler) -> bool:
@@ -70,11 +75,13 @@ def _count_parameters(handler: Handler) -> int:
     if not callable(handler):
         raise TypeError(f"a handler is a function, not {type(handler).__name__}")
     positional = 0
+    names: list[str] = []
     for parameter in inspect.signature(handler).parameters.values():
         if parameter.kind is parameter.VAR_POSITIONAL:
             return 2
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             positional += 1
+            names.append(parameter.name)
         elif parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
             raise TypeError(f"handler {handler!r} needs the keyword {parameter.name!r}, which no worker gives it")
     required = sum(
@@ -82,6 +89,8 @@ def _count_parameters(handler: Handler) -> int:
         for p in inspect.signature(handler).parameters.values()
         if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
     )
+    if len(names) == 1 and names[0] in _NOT_A_CONTEXT:
+        raise TypeError(f"a handler of one parameter is given the context, not the {names[0]}: write (context, {names[0]})")
     if required > 2:
         raise TypeError(f"handler {handler!r} needs {required} arguments; it is given (), (context) or (context, payload)")
     return min(positional, 2)

@@ -351,5 +351,6 @@ def _given(**arguments: Any) -> dict[str, Any]:
 def checked_id(execution_id: object) -> str:
     """Raises InvalidRequest for what cannot be an id, before it becomes a path of something else."""
     if not isinstance(execution_id, str) or execution_id in ("", ".", ".."):
-        raise InvalidRequest(f"{execution_id!r} is not an execution id", path="executionId")
+        hint = ": await it first" if hasattr(execution_id, "__await__") else ": give its id" if hasattr(execution_id, "id") else ""
+        raise InvalidRequest(f"{execution_id!r} is not an execution id{hint}", path="executionId")
     return execution_id

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from . import config, flow, waiting, watch
 from .define import check_job_name
+from .errors import InvalidRequest
 from .execution import Execution, succeeded
 from .flow import CreateOptions, Flow, Seam, arun, run
 from .paging import Page
@@ -133,7 +134,7 @@ class Job(_ForMany):
     ) -> str:
         """Create an execution of `tasks`, one for each mapping, and return its id. `memory` is in MB."""
         options: CreateOptions = {"env": env, "memory": memory, "execution_id": execution_id, "allow_queue": allow_queue}
-        return run(self._seam, self._create({"tasks": [dict(task) for task in tasks]}, options)).id
+        return run(self._seam, self._create({"tasks": _tasks(tasks)}, options)).id
 
     async def arun(
         self,
@@ -145,7 +146,7 @@ class Job(_ForMany):
     ) -> str:
         """As `run`."""
         options: CreateOptions = {"env": env, "memory": memory, "execution_id": execution_id, "allow_queue": allow_queue}
-        return (await arun(self._seam, self._create({"tasks": [dict(task) for task in tasks]}, options))).id
+        return (await arun(self._seam, self._create({"tasks": _tasks(tasks)}, options))).id
 
     def trigger(self, payload: Any = None, **options: Unpack[CreateOptions]) -> Execution:
         """Create an execution of one task that is given `payload`, and return it."""
@@ -300,6 +301,12 @@ class JobsClient(Jobs):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def _tasks(tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    if isinstance(tasks, Mapping):
+        raise InvalidRequest("run() takes a list of tasks: run([{...}]), or trigger({...}) for one input", path="tasks")
+    return [dict(task) if isinstance(task, Mapping) else task for task in tasks]
 
 
 def bl_job(name: str) -> Job:

@@ -104,8 +104,11 @@ def check_wait(max_wait: float, interval: float) -> None:
 
 def _timeout(execution_id: str, waited: float, seen: Any, error: JobsError | None) -> WaitTimeoutError:
     last = f"its status was {seen.status!r}" if seen is not None else "its status could not be read"
+    reason = getattr(seen, "waiting_for", None)
+    last += f", and it waits for: {reason}" if reason else ""
     because = f" (the last look failed: {error})" if error is not None else ""
+    goes_on = " It goes on; wait again or cancel it." if seen is not None else ""
     return WaitTimeoutError(
-        f"execution {execution_id} had not ended after {waited:.1f} s: {last}{because}. It goes on; wait again or cancel it.",
+        f"execution {execution_id} had not ended after {waited:.1f} s: {last}{because}.{goes_on}",
         execution=seen,
     )

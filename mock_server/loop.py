@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import selectors
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -168,13 +169,10 @@ async def done(future: concurrent.futures.Future[Any], seconds: float) -> bool:
 
 def _waker(event: Any) -> Callable[[], None]:
     """Sets an anyio event from another thread."""
-    import sniffio
-
+    trio = sys.modules.get("trio")
     call: Callable[..., object]
     gone: type[Exception]
-    if sniffio.current_async_library() == "trio":
-        import trio
-
+    if trio is not None and trio.lowlevel.in_trio_task():
         call, gone = trio.lowlevel.current_trio_token().run_sync_soon, trio.RunFinishedError
     else:
         call, gone = asyncio.get_running_loop().call_soon_threadsafe, RuntimeError

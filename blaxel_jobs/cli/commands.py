@@ -71,7 +71,9 @@ def _explained(error: JobsError) -> str:
     if isinstance(error, InvalidRequest) and error.path and error.path not in text:
         text = f"{error.path}: {text}"
     if isinstance(error, Unauthorized):
-        text += "; name a key with BL_API_KEY or --api-key"
+        text += (
+            "; name a key with BL_API_KEY or --api-key, and this server with BL_API_URL or --url: a key alone means the platform"
+        )
     if isinstance(error, ServerError) and error.request_id:
         text += f" (request {error.request_id})"
     return text

@@ -31,7 +31,13 @@ PAGE: Final = 1000
 JobName = Annotated[str, typer.Argument(metavar="JOB", help="The job's name.", show_default=False)]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The execution's id.", show_default=False)]
 Form = Annotated[Output, typer.Option("--output", "-o", help="How stdout is written.")]
-Url = Annotated[str | None, typer.Option(help="The server's URL. Else BL_API_URL, else http://127.0.0.1:8080.", show_default=False)]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        help="The server's URL. Else BL_API_URL, else the platform if there is a key, else http://127.0.0.1:8080.",
+        show_default=False,
+    ),
+]
 ApiKey = Annotated[
     str | None, typer.Option(help="The API key. Better in BL_API_KEY: others can read a command line.", show_default=False)
 ]

@@ -201,7 +201,7 @@ def check_durations(inputs: list[str] | tuple[str, ...], single: bool) -> None:
         duration = value.get("duration", 0) if isinstance(value, dict) else 0
         if isinstance(duration, bool) or not isinstance(duration, int | float) or duration < 0:
             path = "input.duration" if single else f"tasks[{index}].duration"
-            raise InvalidRequest(f"duration is a finite number of seconds, 0 or more, not {duration!r}", path=path)
+            raise InvalidRequest(f"{path} is a finite number of seconds, 0 or more, not {duration!r}", path=path)
 
 
 def _or_none(value: Any) -> Any:
@@ -221,7 +221,9 @@ def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
     if unknown:
         path = f"{path}.{unknown['name']}" if path else unknown["name"]
         return InvalidRequest(f"the contract knows no field {path}", path=path)
-    return InvalidRequest(_AT.sub("", text), path=path)
+    if path == "priority":
+        return InvalidRequest(f"priority is {', '.join(JobPriority)}; {_AT.sub('', text)}", path=path)
+    return InvalidRequest(f"{path or 'the body'}: {_AT.sub('', text)}", path=path)
 
 
 def _may_be_deep(body: bytes) -> bool:

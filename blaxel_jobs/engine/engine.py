@@ -177,6 +177,8 @@ class Engine:
     def register(self, jobs: Iterable[JobDef[Any]]) -> None:
         """Make definitions known. Raises ConfigError when a name has another definition here already."""
         for job in jobs:
+            if not isinstance(job, JobDef):
+                raise ConfigError(f"{job!r} is no job definition: put @define_job('name') above the handler")
             if self._jobs.setdefault(job.name, job) is not job:
                 raise ConfigError(f"two definitions of the job {job.name!r}: a name is defined once in a process")
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from ..config import PLATFORM
 from ..errors import ConnectionFailed, ContractError, RequestTimeout
 
 KEEP_ALIVE: Final = 4.0
@@ -176,7 +177,12 @@ class Connections:
                 sent=False,
             )
         verb = "could not be reached" if refused else "broke the connection"
-        return ConnectionFailed(f"{self._name} {verb}: {str(error) or type(error).__name__}", sent=sent)
+        hint = (
+            " (the platform, as there is a key and no URL: set BL_API_URL for a server of yours)"
+            if self._base_url == PLATFORM
+            else ""
+        )
+        return ConnectionFailed(f"{self._name}{hint} {verb}: {str(error) or type(error).__name__}", sent=sent)
 
 
 def _close_all(clients: dict[int, httpx.Client]) -> None:

@@ -101,6 +101,13 @@ class Run:
             outcome = failure_of(asyncio.CancelledError("the handler was cancelled by itself"))
         except Exception as error:  # noqa: BLE001  whatever a handler raises is its outcome
             outcome = failure_of(error)
+            log.info(
+                "handler failed: job %s execution %s task %s: %s",
+                self.leased.job,
+                self.leased.execution_id,
+                self.leased.task_id,
+                outcome.type,
+            )
         finally:
             self._handling = None
         await self._forget_cancellation()

@@ -140,6 +140,26 @@ def test_any_http_client_may_look():
         assert httpx.get(f"{mock.url}/readyz").status_code == 200
 
 
+def test_the_command_does_without_the_sdk_and_without_databases():
+    code = "import sys, mock_server.__main__; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=plain_environment(), capture_output=True, text=True, check=True, timeout=20
+    )
+    loaded = set(done.stdout.split())
+    assert {"mock_server.world", "uvicorn"} <= loaded
+    assert not loaded & {
+        "blaxel_jobs.flow",
+        "blaxel_jobs.transport",
+        "httpx",
+        "anyio",
+        "sqlalchemy",
+        "alembic",
+        "sqlite3",
+        "typer",
+        "rich",
+    }
+
+
 @pytest.mark.row("K-06")
 def test_k_06_the_command_serves_and_ends_cleanly(tmp_path: Path):
     (tmp_path / "handlers.py").write_text(WORKER)

@@ -38,7 +38,7 @@ def test_the_python_blocks_run(tmp_path: Path):
     assert printed[1].count("completed {") == 3
     assert printed[3] == "{'words': 6}\n"
     assert len(printed) == 5
-    assert "1 passed" in tested
+    assert "2 passed" in tested
 
 
 def test_the_commands_are_targets_and_the_options_exist():
