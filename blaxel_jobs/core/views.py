@@ -45,7 +45,7 @@ def summary_view(execution: Execution, waiting_for: WaitingFor | None, trace: bo
     view["stats"] = _stats(execution)
     if execution.error:
         view["error"] = _failure(execution.error, trace)
-    view["recoveries"] = [_recovery(recovery) for recovery in execution.recoveries]
+    view["recoveries"] = [_recovery(recovery) for recovery in execution.recoveries] if execution.recoveries else []
     return view
 
 

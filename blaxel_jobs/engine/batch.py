@@ -82,15 +82,20 @@ class Batch:
             create.records(create.execution_id or rules.new_id(), rules.queue_of(create.job), now)
             for create in [command.create for command in commands]
         ]
+        if len(news) == 1:
+            return [self._created(news[0][0], self._transaction.insert(news)[0])]
         outcomes: list[Outcome] = [None] * len(news)
         for group in _without_repeats([execution for execution, _ in news]):
             taken = self._transaction.insert([news[place] for place in group])
             for place, existing in zip(group, taken, strict=True):
-                new = news[place][0]
-                if existing is None:
-                    self.effects.ready.add((new.workspace, new.job))
-                outcomes[place] = Created(existing or new, "existing" if existing else "created")
+                outcomes[place] = self._created(news[place][0], existing)
         return outcomes
+
+    def _created(self, new: Execution, existing: Execution | None) -> Created:
+        if existing is not None:
+            return Created(existing, "existing")
+        self.effects.ready.add((new.workspace, new.job))
+        return Created(new, "created")
 
     def _report(self, commands: list[Report]) -> list[Outcome]:
         work = self._work(self._transaction.held([command.lease for command in commands]))
@@ -195,8 +200,6 @@ def _guarded(handle: Callable[[C], Outcome], command: C) -> Outcome:
 
 def _without_repeats(executions: list[Execution]) -> list[list[int]]:
     """Places in groups within which no id and no key stands twice. One group, but for callers that race with the same key."""
-    if len(executions) == 1:
-        return [[0]]
     groups: list[tuple[set[tuple[str, ...]], list[int]]] = []
     for place, execution in enumerate(executions):
         names: set[tuple[str, ...]] = {(execution.workspace, execution.id)}
