@@ -120,11 +120,10 @@ def test_more_than_a_page_of_tasks_is_read_page_by_page(jobs: Jobs) -> None:
         _ = execution.input
 
 
-def test_large_results_are_left_out_of_a_get_and_read_by_get_result(jobs: Jobs) -> None:
+def test_large_results_come_whole(jobs: Jobs) -> None:
     job = jobs.job("echo")
     big = "x" * 90_000
-    ids = [job.create_execution({"tasks": [{"n": n, "big": big} for n in range(20)]}) for _ in range(1)]
-    execution = job.wait_for_execution(ids[0], max_wait=30)
+    execution = job.wait_for_execution(job.create_execution({"tasks": [{"n": n, "big": big} for n in range(20)]}), max_wait=30)
     assert [each["n"] for each in execution.get_result()] == list(range(20))
 
 
