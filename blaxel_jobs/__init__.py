@@ -12,6 +12,7 @@ Each name is loaded when it is first asked for.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .batch import Batch
     from .client.models.create_job_execution_request import CreateJobExecutionRequest
     from .config import Settings, configure
     from .define import JobDef, define_job
@@ -19,13 +20,18 @@ if TYPE_CHECKING:
         ConfigError,
         Conflict,
         ConnectionFailed,
+        ContextUnavailable,
         ContractError,
+        DuplicateStep,
         ExecutionFailed,
         Forbidden,
         IdempotencyConflict,
         IllegalTransition,
+        InvalidOutput,
         InvalidRequest,
         JobsError,
+        KeyInUse,
+        LeaseHeld,
         LeaseLost,
         MalformedRequest,
         MethodNotAllowed,
@@ -35,10 +41,13 @@ if TYPE_CHECKING:
         NotFound,
         NotLoaded,
         NotSerializable,
+        PermanentError,
         RequestError,
         RequestTimeout,
         RequestTooSlow,
+        RetryAfter,
         ServerError,
+        StepTimeout,
         StoreBusy,
         StoreError,
         StoreTooNew,
@@ -51,46 +60,63 @@ if TYPE_CHECKING:
         WaitTimeoutError,
         WouldDeadlock,
     )
+    from .events import LogLine
     from .execution import Execution
+    from .figures import Figures
     from .jobs import ExecutionList, Job, Jobs, JobsClient, bl_job
     from .manager import JobManager
+    from .policy import RetryPolicy
+    from .runner import bl_start_job
     from .watch import Update
     from .words import JobPriority, JobStatus
-    from .worker.context import TaskContext
+    from .worker.context import AsyncTaskContext, TaskContext
 
 __version__ = "0.1.0"
 
 _NAMES = {
+    "batch": "Batch",
     "client.models.create_job_execution_request": "CreateJobExecutionRequest",
     "config": "Settings configure",
     "define": "JobDef define_job",
     "errors": (
-        "ConfigError Conflict ConnectionFailed ContractError ExecutionFailed Forbidden IdempotencyConflict IllegalTransition "
-        "InvalidRequest JobsError LeaseLost MalformedRequest MethodNotAllowed Misdirected MockStuck NotFinished NotFound NotLoaded "
-        "NotSerializable RequestError RequestTimeout RequestTooSlow ServerError StoreBusy StoreError StoreTooNew TooLarge "
-        "TooManyRequests Unauthorized Unavailable UnknownJob UnsupportedMedia WaitTimeoutError WouldDeadlock"
+        "ConfigError Conflict ConnectionFailed ContextUnavailable ContractError DuplicateStep ExecutionFailed Forbidden "
+        "IdempotencyConflict IllegalTransition InvalidOutput InvalidRequest JobsError KeyInUse LeaseHeld LeaseLost "
+        "MalformedRequest MethodNotAllowed Misdirected MockStuck NotFinished NotFound NotLoaded NotSerializable "
+        "PermanentError RequestError RequestTimeout RequestTooSlow RetryAfter ServerError StepTimeout StoreBusy StoreError "
+        "StoreTooNew TooLarge TooManyRequests Unauthorized Unavailable UnknownJob UnsupportedMedia WaitTimeoutError "
+        "WouldDeadlock"
     ),
+    "events": "LogLine",
     "execution": "Execution",
+    "figures": "Figures",
     "jobs": "ExecutionList Job Jobs JobsClient bl_job",
     "manager": "JobManager",
+    "policy": "RetryPolicy",
     "watch": "Update",
     "words": "JobPriority JobStatus",
-    "worker.context": "TaskContext",
+    "runner": "bl_start_job",
+    "worker.context": "AsyncTaskContext TaskContext",
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
+    "AsyncTaskContext",
+    "Batch",
     "ConfigError",
     "Conflict",
     "ConnectionFailed",
+    "ContextUnavailable",
     "ContractError",
     "CreateJobExecutionRequest",
+    "DuplicateStep",
     "Execution",
     "ExecutionFailed",
     "ExecutionList",
+    "Figures",
     "Forbidden",
     "IdempotencyConflict",
     "IllegalTransition",
+    "InvalidOutput",
     "InvalidRequest",
     "Job",
     "JobDef",
@@ -100,7 +126,10 @@ __all__ = [
     "Jobs",
     "JobsClient",
     "JobsError",
+    "KeyInUse",
+    "LeaseHeld",
     "LeaseLost",
+    "LogLine",
     "MalformedRequest",
     "MethodNotAllowed",
     "Misdirected",
@@ -109,11 +138,15 @@ __all__ = [
     "NotFound",
     "NotLoaded",
     "NotSerializable",
+    "PermanentError",
     "RequestError",
     "RequestTimeout",
     "RequestTooSlow",
+    "RetryAfter",
+    "RetryPolicy",
     "ServerError",
     "Settings",
+    "StepTimeout",
     "StoreBusy",
     "StoreError",
     "StoreTooNew",
@@ -129,6 +162,7 @@ __all__ = [
     "WouldDeadlock",
     "__version__",
     "bl_job",
+    "bl_start_job",
     "configure",
     "define_job",
 ]

@@ -11,6 +11,12 @@
     ├── NotLoaded (AttributeError)        the field is not part of what was read
     ├── NotSerializable (TypeError)       a value that JSON cannot carry
     ├── WouldDeadlock (RuntimeError)      a call that would wait for its own caller
+    ├── InvalidOutput (TypeError)         a handler returned what its definition does not promise
+    ├── DuplicateStep                     two steps of one task have one name
+    ├── ContextUnavailable                the context's verbs do not reach into this executor
+    ├── StepTimeout (TimeoutError)        a step, or an event that was waited for, took too long
+    ├── PermanentError                    raised by handlers: do not try again
+    ├── RetryAfter                        raised by handlers: try again, after so many seconds
     ├── StoreError
     │   ├── StoreTooNew
     │   └── StoreBusy                 also Unavailable
@@ -26,7 +32,9 @@
         ├── Conflict                      409
         │   ├── IdempotencyConflict
         │   ├── IllegalTransition
+        │   ├── KeyInUse                  a create with on_conflict="reject"
         │   ├── LeaseLost
+        │   ├── LeaseHeld
         │   └── MockStuck                 the time of a mock server cannot go on
         ├── TooLarge                      413
         ├── UnsupportedMedia              415
@@ -39,6 +47,7 @@ An error of the tree raised by the server, by the engine in process and by the S
 Its `word` is `error` on the wire (RFC 9457 problem details), its `status_code` the HTTP status.
 """
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -110,6 +119,40 @@ class NotSerializable(JobsError, TypeError):
 
 class WouldDeadlock(JobsError, RuntimeError):
     """The call would wait for the handler, or block the event loop, that makes it."""
+
+
+class InvalidOutput(JobsError, TypeError):
+    """The handler returned a value that is not what the job's `output=` promises."""
+
+    def __init__(self, message: str | None = None, *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class DuplicateStep(JobsError):
+    """Two steps of one task have the same name, so that a replay could not tell them apart."""
+
+
+class ContextUnavailable(JobsError, RuntimeError):
+    """The handler runs where the context's verbs do not reach: they work in threads, event loops and our own processes."""
+
+
+class StepTimeout(JobsError, TimeoutError):
+    """A step took longer than its timeout, or the event that was waited for did not come in time."""
+
+
+class PermanentError(JobsError):
+    """Raised by a handler, or a step, for what no other try will mend: the task fails at once, whatever its retries."""
+
+
+class RetryAfter(JobsError):
+    """Raised by a handler, or a step, that failed and knows when to try again. It uses up a retry like any error."""
+
+    def __init__(self, seconds: float, message: str | None = None) -> None:
+        super().__init__(message or f"try again after {seconds:g} s")
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"RetryAfter takes a finite number of seconds, 0 or more, not {seconds!r}")
+        self.seconds = float(seconds)
 
 
 class StoreError(JobsError):
@@ -218,6 +261,18 @@ class IllegalTransition(Conflict):
     """The execution is in a status in which this cannot be done."""
 
     word = "illegal_transition"
+
+
+class KeyInUse(Conflict):
+    """Another execution of this concurrency key has not ended."""
+
+    word = "key_in_use"
+
+
+class LeaseHeld(Conflict):
+    """Another worker runs this execution."""
+
+    word = "lease_held"
 
 
 class LeaseLost(Conflict):

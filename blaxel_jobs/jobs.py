@@ -1,111 +1,48 @@
 """`bl_job`, `Job` and `JobsClient`: typed one-liners over flows, each verb for sync and, with an `a` before its name, for async."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Self, Unpack
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Self, Unpack, overload
 
-from . import config, flow, waiting, watch
-from .define import check_job_name
+from . import batch, config, verbs
+from .batch import Batch
+from .by_id import ExecutionVerbs
+from .define import I, JobDef, O, check_job_name
 from .errors import InvalidRequest
-from .execution import Execution, succeeded
-from .flow import CreateOptions, Flow, Seam, arun, run
+from .execution import Execution
+from .figures import Figures, read_figures
+from .flow import Flow, Seam, arun, run
+from .options import CreateOptions, NewExecution
 from .paging import Page
 from .streams import Stream
-from .waiting import check_wait
-from .watch import Update, check_ids
-from .words import JobStatus
+from .watch import Update
 
 if TYPE_CHECKING:
-    from .client.models import CreateJobExecutionRequest, JobExecution
+    from .client.models import CreateJobExecutionRequest
 
-__all__ = ["CreateOptions", "Execution", "ExecutionList", "Job", "Jobs", "JobsClient", "Page", "Stream", "Update", "bl_job"]
+__all__ = [
+    "Batch", "CreateOptions", "Execution", "ExecutionList", "Figures", "Job", "Jobs", "JobsClient", "NewExecution", "Page",
+    "Stream", "Update", "bl_job",
+]  # fmt: skip
 
-FAILED: Final = (JobStatus.FAILED, JobStatus.CANCELLED)
 
-
-class ExecutionList(Page[Execution]):
+class ExecutionList(Page[Execution[O]], Generic[O]):
     """One page of executions: a list that knows where the next page is."""
 
 
-class _ForMany:
-    """The verbs that take many ids: of a Job for its own executions, of Jobs for all."""
-
-    _seam: Seam
-
-    def get_execution_statuses(self, ids: Iterable[str]) -> list[Update]:
-        """How each of them stands, in their order, 10,000 in a request. An id that there is not has the status `unknown`."""
-        return run(self._seam, watch.get_statuses(self._seam, self._only(), check_ids(ids)))
-
-    async def aget_execution_statuses(self, ids: Iterable[str]) -> list[Update]:
-        """As `get_execution_statuses`."""
-        return await arun(self._seam, watch.get_statuses(self._seam, self._only(), check_ids(ids)))
-
-    def wait_for_executions(self, ids: Iterable[str], max_wait: float = 360, *, raise_on_failure: bool = False) -> list[Execution]:
-        """Wait until all of them are done, and return them in the order of `ids`, also those that failed; on one connection.
-
-        They have id, job, status, done and stats; for more call `refresh()` or `get_result()`. After `max_wait` seconds
-        WaitTimeoutError is raised; the executions go on. `raise_on_failure` raises ExecutionFailed as soon as one failed or was
-        cancelled. Raises NotFound for an id that there is not.
-        """
-        ids, ended = check_ids(ids), {}
-        for execution in self.as_completed(ids, max_wait):
-            ended[execution.id] = execution
-            if raise_on_failure and execution.status in FAILED:
-                succeeded(execution.refresh())
-        return [ended[id] for id in ids]
-
-    async def await_for_executions(
-        self, ids: Iterable[str], max_wait: float = 360, *, raise_on_failure: bool = False
-    ) -> list[Execution]:
-        """As `wait_for_executions`. Cancelling the wait leaves the executions alone."""
-        ids, ended = check_ids(ids), {}
-        async for execution in self.as_completed(ids, max_wait):
-            ended[execution.id] = execution
-            if raise_on_failure and execution.status in FAILED:
-                succeeded(await execution.arefresh())
-        return [ended[id] for id in ids]
-
-    def as_completed(self, ids: Iterable[str], max_wait: float = 360) -> Stream[Execution]:
-        """Each of them once it is done, in the order in which they end, for `for` and `async for`; on one connection.
-
-        They have id, job, status, done and stats; for more call `refresh()` or `get_result()`. Raises WaitTimeoutError when not all
-        have ended `max_wait` seconds after the first step, and NotFound for an id that there is not.
-        """
-        ids = check_ids(ids)
-        check_wait(max_wait, 0)
-        return Stream(self._seam, lambda: watch.follow(self._seam, self._only(), ids, max_wait, self._ended))
-
-    def watch(self, execution_id: str) -> Stream[Update]:
-        """Each change of the execution, the first sight of it included, for `for` and `async for`; ends when it is done.
-
-        Raises NotFound.
-        """
-        ids = check_ids([execution_id])
-        return Stream(self._seam, lambda: watch.follow(self._seam, self._only(), ids, math.inf, _as_it_is, watch.PATIENCE))
-
-    def _only(self) -> str | None:
-        """The job whose executions are meant; None for those of any."""
-        return None
-
-    def _ended(self, update: Update) -> Execution | None:
-        return Execution(self._seam, update, whole=False) if update.done else None
-
-
-def _as_it_is(update: Update) -> Update:
-    return update
-
-
-class Job(_ForMany):
+class Job(ExecutionVerbs[O], Generic[I, O]):
     """One job by its name: creates executions, finds them, waits for them. Making one does no I/O.
 
+    Made with a definition it checks payloads before they are sent, and gives results as what the definition says that they are.
     Every verb raises RequestError (one class for each HTTP status) when it is refused, ConnectionFailed or RequestTimeout when no
     answer came, ContractError when the answer is not the contract.
     """
 
-    def __init__(self, name: str, seam: Seam) -> None:
+    def __init__(self, name: str, seam: Seam, definition: JobDef[I, O] | None = None) -> None:
         """Raises ValueError for what is no job name."""
         self._name = check_job_name(name)
         self._seam = seam
+        self._definition = definition
 
     @property
     def name(self) -> str:
@@ -114,7 +51,7 @@ class Job(_ForMany):
     def create_execution(self, request: "CreateJobExecutionRequest | Mapping[str, Any]", **options: Unpack[CreateOptions]) -> str:
         """Create an execution and return its id, once it is committed. A mapping has the contract's names.
 
-        Raises InvalidRequest naming the field, IdempotencyConflict.
+        Raises InvalidRequest naming the field, IdempotencyConflict, and KeyInUse for `on_conflict="reject"`.
         """
         return run(self._seam, self._create(request, options)).id
 
@@ -148,64 +85,53 @@ class Job(_ForMany):
         options: CreateOptions = {"env": env, "memory": memory, "execution_id": execution_id, "allow_queue": allow_queue}
         return (await arun(self._seam, self._create({"tasks": _tasks(tasks)}, options))).id
 
-    def trigger(self, payload: Any = None, **options: Unpack[CreateOptions]) -> Execution:
-        """Create an execution of one task that is given `payload`, and return it."""
-        return run(self._seam, self._create({"input": payload}, options))
+    def trigger(self, payload: I = None, **options: Unpack[CreateOptions]) -> Execution[O]:  # type: ignore[assignment]
+        """Create an execution of one task that is given `payload`, and return it.
 
-    async def atrigger(self, payload: Any = None, **options: Unpack[CreateOptions]) -> Execution:
+        Raises InvalidRequest, naming the place, for a payload that the job's definition does not take.
+        """
+        return run(self._seam, self._trigger(payload, options))
+
+    async def atrigger(self, payload: I = None, **options: Unpack[CreateOptions]) -> Execution[O]:  # type: ignore[assignment]
         """As `trigger`."""
-        return await arun(self._seam, self._create({"input": payload}, options))
+        return await arun(self._seam, self._trigger(payload, options))
 
-    def get_execution(self, execution_id: str) -> Execution:
-        """The execution with its first 100 tasks, and its results where they fit. Raises NotFound."""
-        return run(self._seam, self._get(execution_id))
+    def trigger_many(self, payloads: Iterable[I], **options: Unpack[CreateOptions]) -> Batch[O]:
+        """Create an execution for each payload, all of them or none, and return the batch. At most 10,000 at once.
 
-    async def aget_execution(self, execution_id: str) -> Execution:
-        """As `get_execution`."""
-        return await arun(self._seam, self._get(execution_id))
+        The options are those of each; `idempotency_key` is that of the batch. Raises InvalidRequest naming the item.
+        """
+        return run(self._seam, self._trigger_many(payloads, options))
 
-    def get_execution_status(self, execution_id: str) -> str:
-        """Just the status: pending, running, paused, completed, failed or cancelled. Raises NotFound."""
-        return run(self._seam, flow.get_execution_status(self._seam, self._name, execution_id))
+    async def atrigger_many(self, payloads: Iterable[I], **options: Unpack[CreateOptions]) -> Batch[O]:
+        """As `trigger_many`."""
+        return await arun(self._seam, self._trigger_many(payloads, options))
 
-    async def aget_execution_status(self, execution_id: str) -> str:
-        """As `get_execution_status`."""
-        return await arun(self._seam, flow.get_execution_status(self._seam, self._name, execution_id))
-
-    def list_executions(self, limit: int | None = None, offset: int | None = None, cursor: str | None = None) -> ExecutionList:
+    def list_executions(self, limit: int | None = None, offset: int | None = None, cursor: str | None = None) -> ExecutionList[O]:
         """One page of this job's executions, the newest first: 100 unless `limit` (1 to 1000) says otherwise."""
         return run(self._seam, self._list(limit, offset, cursor))
 
     async def alist_executions(
         self, limit: int | None = None, offset: int | None = None, cursor: str | None = None
-    ) -> ExecutionList:
+    ) -> ExecutionList[O]:
         """As `list_executions`."""
         return await arun(self._seam, self._list(limit, offset, cursor))
 
-    def wait_for_execution(
-        self, execution_id: str, max_wait: float = 360, interval: float = 3, *, raise_on_failure: bool = False
-    ) -> Execution:
-        """Wait until the execution is done, and return it, also when it failed.
-
-        After `max_wait` seconds WaitTimeoutError is raised; the execution goes on. Where the server cannot hold the answer until
-        the end, it is asked again and again: fast at first, then every `interval` seconds. A server that is busy or cannot be
-        reached is waited for too. `raise_on_failure` raises ExecutionFailed for one that failed or was cancelled.
-        """
-        return run(self._seam, self._wait(execution_id, max_wait, interval, raise_on_failure))
-
-    async def await_for_execution(
-        self, execution_id: str, max_wait: float = 360, interval: float = 3, *, raise_on_failure: bool = False
-    ) -> Execution:
-        """As `wait_for_execution`. Cancelling the wait leaves the execution alone."""
-        return await arun(self._seam, self._wait(execution_id, max_wait, interval, raise_on_failure))
-
     def cancel_execution(self, execution_id: str) -> None:
         """End the execution for good. Raises NotFound, and IllegalTransition when it has completed or failed."""
-        run(self._seam, flow.cancel_execution(self._seam, self._name, execution_id))
+        run(self._seam, self._act("cancel", execution_id))
 
     async def acancel_execution(self, execution_id: str) -> None:
         """As `cancel_execution`."""
-        await arun(self._seam, flow.cancel_execution(self._seam, self._name, execution_id))
+        await arun(self._seam, self._act("cancel", execution_id))
+
+    def stats(self) -> Figures:
+        """Counts, waiting and running times, and what is left to do."""
+        return run(self._seam, _figures_of(self._seam, self._name))
+
+    async def astats(self) -> Figures:
+        """As `stats`."""
+        return await arun(self._seam, _figures_of(self._seam, self._name))
 
     def __repr__(self) -> str:
         return f"<Job {self._name}>"
@@ -213,43 +139,192 @@ class Job(_ForMany):
     def _only(self) -> str:
         return self._name
 
-    def _create(self, request: "CreateJobExecutionRequest | Mapping[str, Any]", options: CreateOptions) -> Flow[Execution]:
-        model = yield from flow.create_execution(self._seam, self._name, request, options)
-        return Execution(self._seam, model, whole=False)
+    def _reader(self) -> Callable[[Any], O] | None:
+        if self._definition is None:
+            return None
+        from .values import decode_output
 
-    def _get(self, execution_id: str) -> Flow[Execution]:
-        return self._whole((yield from flow.get_execution(self._seam, self._name, execution_id)))
+        return partial(decode_output, self._definition.returns)
 
-    def _list(self, limit: int | None, offset: int | None, cursor: str | None) -> Flow[ExecutionList]:
-        answer = yield from flow.list_executions(self._seam, self._name, limit, offset, cursor)
-        rows = [Execution(self._seam, model, whole=False) for model in answer.data]
+    def _checked(self, payload: Any) -> Any:
+        if self._definition is None:
+            return payload
+        from .values import check_input
+
+        return check_input(self._definition.accepts, payload)
+
+    def _create(self, request: "CreateJobExecutionRequest | Mapping[str, Any]", options: CreateOptions) -> Flow[Execution[O]]:
+        return self._made((yield from verbs.create_execution(self._seam, self._name, request, options)))
+
+    def _trigger(self, payload: Any, options: CreateOptions) -> Flow[Execution[O]]:
+        return (yield from self._create({"input": self._checked(payload)}, options))
+
+    def _trigger_many(self, payloads: Iterable[Any], options: CreateOptions) -> Flow[Batch[O]]:
+        if options.get("execution_id") is not None:
+            raise InvalidRequest("execution_id names one execution, and this makes several", path="execution_id")
+        each: Any = {**options, "job": self._name, "idempotency_key": None}
+        items = []
+        for index, payload in enumerate(payloads):
+            try:
+                items.append({**each, "payload": self._checked(payload)})
+            except InvalidRequest as error:
+                error.path = f"payloads[{index}]{(error.path or '').removeprefix('input')}"
+                raise
+        model = yield from verbs.create_batch(self._seam, items, options.get("idempotency_key"))
+        return (yield from batch.made(self._seam, model, [self._name] * len(items), self._reader()))
+
+    def _list(self, limit: int | None, offset: int | None, cursor: str | None) -> Flow[ExecutionList[O]]:
+        answer = yield from verbs.list_executions(self._seam, self._name, limit, offset, cursor)
+        rows = [self._made(model) for model in answer.data]
         return ExecutionList(self._seam, rows, answer.meta, lambda following: self._list(limit, None, following))
 
-    def _wait(self, execution_id: str, max_wait: float, interval: float, raise_on_failure: bool) -> Flow[Execution]:
-        ended = yield from waiting.wait_for_execution(self._seam, self._name, execution_id, max_wait, interval, self._whole)
-        return succeeded(ended) if raise_on_failure else ended
 
-    def _whole(self, model: "JobExecution") -> Execution:
-        return Execution(self._seam, model, whole=True)
-
-
-class Jobs(_ForMany):
+class Jobs(ExecutionVerbs[Any]):
     """All jobs at one place: what JobsClient (over HTTP) and JobManager (in process) share."""
 
     def __init__(self, seam: Seam) -> None:
         self._seam = seam
 
-    def job(self, name: str) -> Job:
-        """The job of that name. No I/O. Raises ValueError for what is no job name."""
+    @overload
+    def job(self, name: str) -> Job[Any, Any]: ...
+    @overload
+    def job(self, name: JobDef[I, O]) -> Job[I, O]: ...
+    def job(self, name: str | JobDef[I, O]) -> Job[I, O]:
+        """The job of that name, or of a definition, whose types it has then. No I/O. Raises ValueError for what is no job name."""
+        if isinstance(name, JobDef):
+            return Job(name.name, self._seam, name)
         return Job(name, self._seam)
 
-    def trigger(self, job: str, payload: Any = None, **options: Unpack[CreateOptions]) -> Execution:
-        """Create an execution of one task of `job` that is given `payload`, and return it."""
+    @overload
+    def trigger(self, job: str, payload: Any = None, **options: Unpack[CreateOptions]) -> Execution[Any]: ...
+    @overload
+    def trigger(self, job: JobDef[I, O], payload: I = ..., **options: Unpack[CreateOptions]) -> Execution[O]: ...
+    def trigger(self, job: Any, payload: Any = None, **options: Unpack[CreateOptions]) -> Execution[Any]:
+        """Create an execution of one task of `job`, a name or a definition, that is given `payload`, and return it."""
         return self.job(job).trigger(payload, **options)
 
-    async def atrigger(self, job: str, payload: Any = None, **options: Unpack[CreateOptions]) -> Execution:
+    @overload
+    async def atrigger(self, job: str, payload: Any = None, **options: Unpack[CreateOptions]) -> Execution[Any]: ...
+    @overload
+    async def atrigger(self, job: JobDef[I, O], payload: I = ..., **options: Unpack[CreateOptions]) -> Execution[O]: ...
+    async def atrigger(self, job: Any, payload: Any = None, **options: Unpack[CreateOptions]) -> Execution[Any]:
         """As `trigger`."""
         return await self.job(job).atrigger(payload, **options)
+
+    def create_batch(
+        self, items: Iterable[NewExecution], *, auto_start: bool = True, idempotency_key: str | None = None
+    ) -> Batch[Any]:
+        """Create executions of any jobs, all of them or none, and return the batch. At most 10,000 tasks at once.
+
+        An item is a mapping: its `job`, its `payload` (or `tasks`), and the options of `trigger`. `auto_start=False` creates them
+        without starting those that do not say otherwise. Raises InvalidRequest naming the item and the field.
+        """
+        return run(self._seam, self._create_batch(items, auto_start, idempotency_key))
+
+    async def acreate_batch(
+        self, items: Iterable[NewExecution], *, auto_start: bool = True, idempotency_key: str | None = None
+    ) -> Batch[Any]:
+        """As `create_batch`."""
+        return await arun(self._seam, self._create_batch(items, auto_start, idempotency_key))
+
+    def get_batch(self, batch_id: str) -> Batch[Any]:
+        """The batch with its executions, as they stand. Raises NotFound."""
+        return run(self._seam, batch.found(self._seam, batch_id))
+
+    async def aget_batch(self, batch_id: str) -> Batch[Any]:
+        """As `get_batch`."""
+        return await arun(self._seam, batch.found(self._seam, batch_id))
+
+    def list_executions(
+        self,
+        *,
+        job: str | None = None,
+        status: str | Iterable[str] | None = None,
+        batch: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        cursor: str | None = None,
+    ) -> ExecutionList[Any]:
+        """One page of the executions of all jobs, the newest first: 100 unless `limit` (1 to 1000) says otherwise.
+
+        Only those of `job`, with `status` (one or several) and of `batch` (its id), where these are given.
+        """
+        return run(self._seam, self._list(job, status, batch, limit, offset, cursor))
+
+    async def alist_executions(
+        self,
+        *,
+        job: str | None = None,
+        status: str | Iterable[str] | None = None,
+        batch: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        cursor: str | None = None,
+    ) -> ExecutionList[Any]:
+        """As `list_executions`."""
+        return await arun(self._seam, self._list(job, status, batch, limit, offset, cursor))
+
+    def cancel_execution(self, execution_id: str) -> Execution[Any]:
+        """End the execution for good. Raises NotFound, and IllegalTransition when it has completed or failed."""
+        return run(self._seam, self._act("cancel", execution_id))
+
+    async def acancel_execution(self, execution_id: str) -> Execution[Any]:
+        """As `cancel_execution`."""
+        return await arun(self._seam, self._act("cancel", execution_id))
+
+    @overload
+    def stats(self) -> dict[str, Figures]: ...
+    @overload
+    def stats(self, job: str) -> Figures: ...
+    @overload
+    def stats(self, job: None) -> dict[str, Figures]: ...
+    def stats(self, job: str | None = None) -> Figures | dict[str, Figures]:
+        """Counts, waiting and running times, and what is left to do: of one job, or of all that there is something to say of."""
+        return run(self._seam, self._stats(job))
+
+    @overload
+    async def astats(self) -> dict[str, Figures]: ...
+    @overload
+    async def astats(self, job: str) -> Figures: ...
+    @overload
+    async def astats(self, job: None) -> dict[str, Figures]: ...
+    async def astats(self, job: str | None = None) -> Figures | dict[str, Figures]:
+        """As `stats`."""
+        return await arun(self._seam, self._stats(job))
+
+    def _stats(self, job: str | None) -> Flow[Figures | dict[str, Figures]]:
+        if job is not None:
+            return (yield from _figures_of(self._seam, job))
+        stats = yield from verbs.get_stats(self._seam, None)
+        return {name: read_figures(model) for name, model in stats.jobs.additional_properties.items()}
+
+    def _create_batch(self, items: Iterable[NewExecution], auto_start: bool, key: str | None) -> Flow[Batch[Any]]:
+        listed: list[Mapping[str, Any]] = [*items]
+        if not auto_start:
+            listed = [{"auto_start": False, **item} if isinstance(item, Mapping) else item for item in listed]
+        model = yield from verbs.create_batch(self._seam, listed, key)
+        return (yield from batch.made(self._seam, model, [item["job"] for item in listed]))
+
+    def _list(
+        self,
+        job: str | None,
+        status: str | Iterable[str] | None,
+        batch: str | None,
+        limit: int | None,
+        offset: int | None,
+        cursor: str | None,
+    ) -> Flow[ExecutionList[Any]]:
+        words = status if status is None or isinstance(status, str) else ",".join(status)
+        answer = yield from verbs.list_executions(self._seam, job, limit, offset, cursor, words, batch)
+        rows = [self._made(model) for model in answer.data]
+        more = partial(self._list, job, words, batch, limit, None)
+        return ExecutionList(self._seam, rows, answer.meta, more)
+
+
+def _figures_of(seam: Seam, job: str) -> Flow[Figures]:
+    stats = yield from verbs.get_stats(seam, check_job_name(job))
+    model = stats.jobs.additional_properties.get(job)
+    return Figures() if model is None else read_figures(model)
 
 
 class JobsClient(Jobs):
@@ -309,7 +384,7 @@ def _tasks(tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [dict(task) if isinstance(task, Mapping) else task for task in tasks]
 
 
-def bl_job(name: str) -> Job:
+def bl_job(name: str) -> Job[Any, Any]:
     """The job of that name at the server that the settings name: no I/O, no server and no key needed to make one.
 
     Raises ValueError for what is no job name.
@@ -334,3 +409,12 @@ def _process_client() -> JobsClient:
     if current is None or current[0] != revision:
         current = _process = (revision, JobsClient())
     return current[1]
+
+
+def __getattr__(name: str) -> Any:
+    """`bl_start_job`, where the platform's SDK has it; loaded when it is asked for."""
+    if name == "bl_start_job":
+        from .runner import bl_start_job
+
+        return bl_start_job
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

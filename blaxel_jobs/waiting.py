@@ -2,13 +2,14 @@
 
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
 from .errors import InvalidRequest, JobsError, WaitTimeoutError
-from .flow import LOOK, PASSING, Flow, Op, Seam, Sleep, backoff, checked_id, get_execution
+from .flow import LOOK, PASSING, Flow, Seam, Sleep, backoff, checked_id
+from .verbs import get_execution, get_op
 
 if TYPE_CHECKING:
     from .client.models import JobExecution
@@ -24,7 +25,7 @@ GRACE: Final = 0.1
 
 
 def wait_for_execution(
-    seam: Seam, job: str, execution_id: str, max_wait: float, interval: float, read: "Callable[[JobExecution], T]"
+    seam: Seam, job: str | None, execution_id: str, max_wait: float, interval: float, read: "Callable[[JobExecution], T]"
 ) -> Flow[T]:
     """The execution once it is done, through `read`. Raises WaitTimeoutError with the last one seen after `max_wait` seconds.
 
@@ -38,7 +39,7 @@ def wait_for_execution(
             return read(model)
         raise _timeout(execution_id, 0.0, read(model), None)
     now = seam.monotonic()
-    wait = _Wait(seam, {"job": job, "execution_id": checked_id(execution_id)}, now + max_wait, max(interval, 0.01))
+    wait = _Wait(seam, job, checked_id(execution_id), now + max_wait, max(interval, 0.01))
     while not (yield from wait.look(now)):
         now = seam.monotonic()
         left = wait.deadline - now
@@ -56,7 +57,9 @@ class _Wait:
     """What a wait knows between two looks."""
 
     seam: Seam
-    arguments: Mapping[str, Any]
+    job: str | None
+    """None: the execution may be of any job."""
+    execution_id: str
     deadline: float
     interval: float
     model: "JobExecution | None" = None
@@ -73,11 +76,11 @@ class _Wait:
         """Ask once. True when the execution is done; else `pause` is set."""
         left = max(self.deadline - now, 0.0)
         hold = int(min(LONGEST_POLL, left + SLACK)) if not self.seam.peer.is_platform else 0
-        arguments = {**self.arguments, "prefer": f"wait={hold}"}
+        op = get_op(self.seam, self.job, self.execution_id, f"wait={hold}")
         # Until something was seen, a slow first connection is not cut off by a short wait.
         grace = max(GRACE, 2 * self.round_trip) if self.model else max(GRACE, 1.0 - left)
         try:
-            model: JobExecution = yield Op("get_job_execution", "JobExecution", arguments, left + grace)
+            model: JobExecution = yield attrs.evolve(op, timeout=left + grace)
         except PASSING as error:
             self.error = error
             self.pause = backoff(self.seam, error, self.failures)

@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import attrs
 
 from .errors import InvalidRequest, JobsError, MethodNotAllowed, NotFound, WaitTimeoutError
-from .flow import LOOK, PASSING, Flow, Op, Seam, Sleep, backoff, call, checked_id
+from .flow import LOOK, PASSING, Flow, Op, Seam, Sleep, across_jobs, backoff, call, checked_id
 from .streams import Emit, Listen, Next, StreamFlow
 from .waiting import FIRST_PAUSE, GRACE
 
 if TYPE_CHECKING:
-    from .client.models import ExecutionUpdate, JobExecution
+    from .client.models import ExecutionUpdate, JobExecution, Progress
 
 T = TypeVar("T")
 
@@ -42,12 +43,19 @@ class Update:
     """Why it does not run: start, time, event, dependencies, concurrency, retry or worker."""
     stats: Mapping[str, int]
     """How many of its tasks are in which state: total, success, failure, running, retried, cancelled."""
+    wait_until: datetime | None = None
+    """When that wait ends by itself."""
+    progress: "Progress | None" = None
+    """How far it is: current, total, message."""
 
 
 def read_update(model: "ExecutionUpdate") -> Update:
     """The same without what the wire leaves out."""
     stats = model.stats.to_dict() if model.stats else {}
-    return Update(model.id, model.job or None, model.status, model.done, model.waiting_for or None, stats)
+    return Update(
+        model.id, model.job or None, model.status, model.done, model.waiting_for or None, stats, model.wait_until or None,
+        model.progress or None,
+    )  # fmt: skip
 
 
 def unknown(id: str) -> Update:
@@ -76,6 +84,14 @@ def get_statuses(seam: Seam, job: str | None, ids: Sequence[str]) -> Flow[list[U
         else:
             found.update((update.id, update) for update in updates)
     return [unknown(id) if _is_foreign(found[id], job) else found[id] for id in ids]
+
+
+def get_status(seam: Seam, execution_id: str) -> Flow[str]:
+    """Just the status of an execution of any job. Raises NotFound."""
+    (update,) = yield from get_statuses(seam, None, [checked_id(execution_id)])
+    if update.status == UNKNOWN:
+        raise NotFound(f"there is no execution {execution_id!r}", path="executionId")
+    return update.status
 
 
 def follow(
@@ -267,13 +283,16 @@ def _bulk(seam: Seam, ids: list[str], perform: Callable[[Seam, Op], Flow[Any]]) 
 
 def _get(job: str | None, id: str) -> Op:
     if job is None:
-        raise InvalidRequest("the platform has no routes that go across jobs: ask for those of one, with job(name)", path="job")
+        raise across_jobs()
     return Op("get_job_execution", "JobExecution", {"job": job, "execution_id": id, "prefer": LOOK})
 
 
 def _of_execution(model: "JobExecution") -> Update:
     metadata, stats = model.metadata, model.stats.to_dict() if model.stats else {}
-    return Update(metadata.id, metadata.job, model.status, model.done, model.waiting_for or None, stats)
+    return Update(
+        metadata.id, metadata.job, model.status, model.done, model.waiting_for or None, stats, model.wait_until or None,
+        model.progress or None,
+    )  # fmt: skip
 
 
 def _is_foreign(update: Update, job: str | None) -> bool:

@@ -57,6 +57,14 @@ class WaitingFor(StrEnum):
     WORKER = "worker"
 
 
+class OnConflict(StrEnum):
+    """What a create does when its concurrency key is in use."""
+
+    QUEUE = "queue"
+    COALESCE = "coalesce"
+    REJECT = "reject"
+
+
 class FailureKind(StrEnum):
     """What kind of thing ended a task."""
 

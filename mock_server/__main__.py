@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from blaxel_jobs.cli.handlers import load_jobs
 from blaxel_jobs.errors import ConfigError, JobsError
 from blaxel_jobs.server.guard import LOOPBACK, Hosts
 from blaxel_jobs.server.keys import read_key
 from blaxel_jobs.server.serve import HttpServer, ReadyFile, bind, is_any_address, is_loopback, url_of
+from blaxel_jobs.worker.modules import load_jobs
 
 from .clock import read_clock
 from .loop import new_loop

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, NoReturn, TypeVar
 
 from blaxel_jobs.errors import ConnectionFailed, MockStuck
-from blaxel_jobs.worker.context import TaskContext, current
+from blaxel_jobs.worker.context import AnyContext, current
 
 from .clock import MockClock
 from .handlers import Turns
@@ -58,7 +58,7 @@ class Calls:
     def _begin(self, function: Callable[[], Coroutine[Any, Any, T]]) -> concurrent.futures.Future[T]:
         return self._submit(self._from_outside(current.get(None), function))
 
-    async def _from_outside(self, context: TaskContext | None, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _from_outside(self, context: AnyContext | None, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         with self._clock.outside(context):
             return await function()
 

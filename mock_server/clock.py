@@ -10,7 +10,7 @@ from typing import Final
 from blaxel_jobs.core.ports import Flag
 from blaxel_jobs.errors import ConfigError
 from blaxel_jobs.system import FOREVER
-from blaxel_jobs.worker import TaskContext
+from blaxel_jobs.worker.context import AnyContext
 
 from .virtual import START, STUCK_AFTER, VirtualClock
 
@@ -39,7 +39,7 @@ class ScaledClock:
             async with asyncio.timeout(min(seconds / self.speed, FOREVER)):
                 await flag.wait()
 
-    def outside(self, context: TaskContext | None) -> AbstractContextManager[object]:
+    def outside(self, context: AnyContext | None) -> AbstractContextManager[object]:
         return nullcontext()
 
     async def turn(self) -> None:

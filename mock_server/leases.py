@@ -5,13 +5,15 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from blaxel_jobs.core.records import Failure, Json, Leased, LeaseRef
+from blaxel_jobs.artifacts import ArtifactPort
+from blaxel_jobs.core.records import Leased, LeaseRef
+from blaxel_jobs.core.reports import Answer, Holding, Noted, Report, Stepped
 from blaxel_jobs.define import JobDef
 from blaxel_jobs.engine import Engine, LocalLeases
 from blaxel_jobs.engine.commands import Extend
 from blaxel_jobs.errors import LeaseLost
 from blaxel_jobs.system import FOREVER
-from blaxel_jobs.worker import TaskContext
+from blaxel_jobs.worker.context import AnyContext
 
 from .clock import MockClock
 from .virtual import VirtualClock
@@ -20,9 +22,9 @@ from .virtual import VirtualClock
 class MockLeases:
     """The worker's port over the mock's engine.
 
-    step: a claim, and a report, is a step of its own: it waits until a client gives leave. Where time is virtual, a heartbeat
-    holds a lease for good, so that time need not stop for the next one; and a claim has no end but a task, since nothing comes
-    from elsewhere.
+    step: a claim, and a report that changes a status, is a step of its own: it waits until a client gives leave. Where time is
+    virtual, a lease is held for good, so that time need not stop for heartbeats; and a claim has no end but a task, since nothing
+    comes from elsewhere. Every durable sleep gives its task up, so that a handler's is the same as any other's time.
     """
 
     def __init__(self, engine: Engine, clock: MockClock, workspaces: Sequence[str], *, step: bool) -> None:
@@ -31,18 +33,18 @@ class MockLeases:
         self._workspaces = list(workspaces)
         self._step = step
         self._virtual = isinstance(clock, VirtualClock)
-        self._inner = LocalLeases(engine, workspaces, "mock")
+        self._inner = LocalLeases(engine, workspaces, "mock", lease=FOREVER if self._virtual else None)
         self._inner.worker = self.worker = "mock"
         self.heartbeat_every = engine.heartbeat
+        self.in_place = 0.0
         self._offered = asyncio.Event()
         self._stopped = asyncio.Event()
         self._serving: tuple[str, ...] | None = ()
         self._claimed: dict[tuple[str, str], LeaseRef] = {}
-        self.lost: set[LeaseRef] = set()
-        """Those whose worker has died, and which have not run out."""
-
         self.on_lost: Callable[[Collection[LeaseRef]], None] = lambda lost: None
+        self.on_stop: Callable[[Collection[LeaseRef]], None] = lambda stop: None
         self._inner.on_lost = self._taken
+        self._inner.on_stop = self._stop_told
         self.taken = False
         """A lease was taken from its handler."""
 
@@ -52,7 +54,6 @@ class MockLeases:
     def open(self) -> None:
         self._inner.open()
         self._engine.listeners.ready.append(self._ready)
-        self._engine.listeners.revoked.append(self.lost.difference_update)
 
     def close(self) -> None:
         self._inner.close()
@@ -80,33 +81,29 @@ class MockLeases:
         self._claimed.update(((item.execution_id, item.task_id), item.lease) for item in leased)
         return leased
 
-    async def complete(self, lease: LeaseRef, result: Json) -> None:
-        await self._next_step()
-        await self._inner.complete(lease, result)
+    async def report(self, lease: LeaseRef, report: Report) -> Answer:
+        if not isinstance(report, Stepped | Noted):
+            await self._next_step()
+        return await self._inner.report(lease, report)
 
-    async def fail(self, lease: LeaseRef, failure: Failure) -> None:
-        await self._next_step()
-        await self._inner.fail(lease, failure)
+    def report_here(self, lease: LeaseRef, report: Report) -> Answer:
+        return self._inner.report_here(lease, report)
 
-    def release(self, lease: LeaseRef) -> None:
-        self._inner.release(lease)
+    def heartbeat(self, leases: Sequence[LeaseRef]) -> Holding:
+        return self._inner.heartbeat(leases)
 
-    def heartbeat(self, leases: Sequence[LeaseRef]) -> set[LeaseRef]:
-        if not self._virtual:
-            return self._inner.heartbeat(leases)
-        lost: set[LeaseRef] = self._engine.submit(Extend(tuple(leases), FOREVER))
-        return lost
+    def artifacts(self, workspace: str) -> ArtifactPort:
+        return self._inner.artifacts(workspace)
 
     def interrupt(self) -> None:
         self._offered.set()
         self._inner.interrupt()
 
-    def crash(self, context: TaskContext, code: int) -> None:
+    def crash(self, context: AnyContext, code: int) -> None:
         """The worker of this task dies, with nothing around it: its lease runs out, as after a last heartbeat."""
         lease = self._claimed[context.execution_id, context.task_id]
-        if lease in self._engine.submit(Extend((lease,), self._engine.lease)):
+        if lease in self._engine.submit(Extend((lease,), self._engine.lease)).lost:
             raise LeaseLost
-        self.lost.add(lease)
         self._taken([lease])
 
     async def _next_step(self) -> None:
@@ -118,6 +115,9 @@ class MockLeases:
             finally:
                 step.cancel()
                 stopped.cancel()
+
+    def _stop_told(self, leases: Collection[LeaseRef]) -> None:
+        self.on_stop(leases)
 
     def _taken(self, leases: Collection[LeaseRef]) -> None:
         self.taken = True

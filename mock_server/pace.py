@@ -9,15 +9,17 @@ from blaxel_jobs.core.requests import parse_prefer
 from blaxel_jobs.core.views import View
 from blaxel_jobs.engine import Engine
 from blaxel_jobs.errors import ConfigError
-from blaxel_jobs.stores.base import Position
+from blaxel_jobs.stores.base import Position, Where
 
 from .clock import MockClock
 
 Mode = Literal["settle", "step"]
 
-_EXECUTION: Final = frozenset({"get_job_execution", "get_job_execution_status"})
-_LISTS: Final = frozenset({"list_job_executions"})
-_DETAILS: Final = frozenset({"list_job_execution_tasks", "list_job_execution_events"})
+_EXECUTION: Final = frozenset({"get_job_execution", "get_job_execution_status", "get_execution"})
+_LISTS: Final = frozenset({"list_job_executions", "list_executions"})
+_DETAILS: Final = frozenset(
+    {"list_job_execution_tasks", "list_job_execution_events", "list_execution_steps", "get_batch", "get_stats", "get_metrics"}
+)
 _SHOWN: Final = 100
 
 
@@ -38,11 +40,12 @@ class Paced:
     def __init__(self, engine: Engine, clock: MockClock, mode: Mode, alive: Callable[[], None]) -> None:
         """`alive` is called before every operation."""
         self.ready = engine.ready
+        self.artifacts = engine.artifacts
         self._engine = engine
         self._clock = clock
         self._mode = mode
         self._alive = alive
-        self._seen: dict[tuple[str, str, str | None], object] = {}
+        self._seen: dict[tuple[str, str | None, str | None], object] = {}
         self._released = False
 
     async def acall(self, operation: str, workspace: str, arguments: Mapping[str, Any]) -> View:
@@ -71,13 +74,22 @@ class Paced:
                 async for update in updates:
                     yield update
 
+    async def events(self, workspace: str, job: str | None, id: str, after: int, quiet: float) -> AsyncGenerator[list[View], None]:
+        """As Engine.events; time moves as for a watch."""
+        await self._clock.turn()
+        self._alive()
+        with self._clock.watch():
+            async with aclosing(self._engine.events(workspace, job, id, after, math.inf)) as told:
+                async for views in told:
+                    yield views
+
     def release_waiters(self) -> None:
         self._released = True
         self._clock.release()
         self._engine.release_waiters()
 
     async def _step(self, operation: str, workspace: str, arguments: Mapping[str, Any]) -> View:
-        job, id = arguments["job"], arguments.get("execution_id")
+        job, id = arguments.get("job"), arguments.get("execution_id")
 
         def state() -> tuple[object, ...]:
             """What a look sees of those that have not ended."""
@@ -90,5 +102,5 @@ class Paced:
         self._seen[workspace, job, id] = state()
         return await self._engine.acall(operation, workspace, arguments)
 
-    def _page(self, workspace: str, job: str) -> list[Any]:
-        return list(self._engine.store.page(workspace, job, Position(), _SHOWN))
+    def _page(self, workspace: str, job: str | None) -> list[Any]:
+        return list(self._engine.store.page(workspace, Where(job=job), Position(), _SHOWN))

@@ -18,7 +18,7 @@ import attrs
 
 from blaxel_jobs.core.ports import Flag
 from blaxel_jobs.errors import MockStuck
-from blaxel_jobs.worker.context import TaskContext, current
+from blaxel_jobs.worker.context import AnyContext, current
 
 START: Final = 1_893_456_000.0
 """When virtual time begins unless told: 2030-01-01T00:00:00Z."""
@@ -35,7 +35,7 @@ class Duties(Protocol):
         """How many tasks were claimed and are not reported."""
         ...
 
-    def running(self) -> list[TaskContext]:
+    def running(self) -> list[AnyContext]:
         """Those tasks, the oldest first."""
         ...
 
@@ -43,12 +43,12 @@ class Duties(Protocol):
         """A lease was taken from a handler that may still run."""
         ...
 
-    def due(self, within: float) -> float:
-        """Do what is due now. The seconds until something else is; inf, or what it likes, when that is not within so many."""
+    def due(self) -> float:
+        """Do what is due now. The seconds until something else is, or inf."""
         ...
 
-    def waits_for_recovery(self) -> bool:
-        """A task was lost with its worker, and its lease has still to run out."""
+    def goes_on(self) -> bool:
+        """Something that waits is due some day: a sleep, a retry, the lease of a worker that was lost."""
         ...
 
 
@@ -128,7 +128,7 @@ class VirtualClock:
                 over.cancel()
 
     @contextmanager
-    def outside(self, context: TaskContext | None) -> Iterator[None]:
+    def outside(self, context: AnyContext | None) -> Iterator[None]:
         """The handler of this task waits for us, so it does not run."""
         if context is None:
             yield
@@ -233,12 +233,12 @@ class VirtualClock:
             return False
         if not self._polled:
             self._polled = True
-            self._duties.due(0.0)
+            self._duties.due()
             return True
         if all(leave.looks for leave in leaves) and not self._goes_on():
             return False
         first = self._first()
-        due = min(first, self._elapsed + self._duties.due(first - self._elapsed))
+        due = min(first, self._elapsed + self._duties.due())
         if due == math.inf or due > max(leave.limit for leave in leaves):
             return False
         self._elapsed = max(self._elapsed, due)
@@ -285,7 +285,7 @@ class VirtualClock:
 
     def _goes_on(self) -> bool:
         """Executions do something when time moves."""
-        return self._working > 0 or self._duties.waits_for_recovery()
+        return self._working > 0 or self._duties.goes_on()
 
     def _busy(self) -> bool:
         """A handler runs code that we cannot see into."""

@@ -14,9 +14,10 @@ from blaxel_jobs.server.app import App
 from blaxel_jobs.server.guard import Hosts
 from blaxel_jobs.server.keys import DEFAULT_WORKSPACE, Key, Keyring
 from blaxel_jobs.stores import MemoryJobStore
-from blaxel_jobs.stores.base import Position
+from blaxel_jobs.stores.base import ALL, Position
 from blaxel_jobs.system import FOREVER
-from blaxel_jobs.worker import TaskContext, Worker
+from blaxel_jobs.worker import Worker
+from blaxel_jobs.worker.context import AnyContext
 from blaxel_jobs.worker.simulate import simulated_job
 
 from .clock import MockClock
@@ -73,7 +74,10 @@ class World:
         self._engine = Engine(self._store, clock=clock, new_id=ids, rng=Random(f"engine {seed}"), simulate=simulate)
         self._leases = MockLeases(self._engine, clock, workspaces, step=mode == "step")
         built_in = simulated_job(clock.sleep, self._leases.crash)
-        self._worker = Worker(self._leases, jobs, slots=SLOTS, simulate=simulate and built_in, clock=clock, threads=self.turns)
+        self._worker = Worker(
+            self._leases, jobs, slots=SLOTS, simulate=simulate and built_in, clock=clock, rng=Random(f"worker {seed}"),
+            threads=self.turns,
+        )  # fmt: skip
         self._paced = Paced(self._engine, clock, mode, self._leases.alive)
         self._app_options: dict[str, Any] = {"version": __version__, "new_id": ids, "keys": Keyring(keys), "hosts": hosts}
         self._pulse: asyncio.Task[None] | None = None
@@ -110,7 +114,7 @@ class World:
         """All there are, the newest first, as they are now."""
         await self.clock.turn()
         self._leases.alive()
-        found = self._store.page(DEFAULT_WORKSPACE, None, Position(), 1_000_000)
+        found = self._store.page(DEFAULT_WORKSPACE, ALL, Position(), 1_000_000)
         return [
             execution_view(
                 one, self._store.tasks(DEFAULT_WORKSPACE, one.seq, -1, one.total), self._engine.waiting_for(one), SHOWN_TASKS
@@ -121,22 +125,19 @@ class World:
     def holding(self) -> int:
         return self._worker.holding
 
-    def running(self) -> list[TaskContext]:
+    def running(self) -> list[AnyContext]:
         return self._worker.contexts
 
-    def due(self, within: float) -> float:
+    def due(self) -> float:
         delay = self._engine.poll()
-        if delay <= within:
-            # Perhaps it is the lease of a worker that lives: it would have sent heartbeats all the time.
-            self._worker.beat()
-            delay = self._engine.poll()
         return delay if delay < FOREVER / 2 else math.inf
 
     def strays(self) -> bool:
         return self._leases.taken
 
-    def waits_for_recovery(self) -> bool:
-        return bool(self._leases.lost)
+    def goes_on(self) -> bool:
+        due = self._store.next_due()
+        return due is not None and due - self.clock.now() < FOREVER / 2
 
     async def _beat(self, speed: float) -> None:
         while True:

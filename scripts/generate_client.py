@@ -27,11 +27,29 @@ cli.app()
 RUFF = "ruff check . --isolated --quiet --fix-only --extend-select=I", "ruff format . --isolated --quiet --line-length=132"
 
 
+def describe(document: dict[str, Any]) -> dict[str, Any]:
+    """The contract with the words that stand beside a reference: the generator takes those of what is referred to instead."""
+    schemas = document["components"]["schemas"]
+
+    def inline(node: Any) -> Any:
+        if isinstance(node, list):
+            return [inline(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        target = schemas.get(str(node.get("$ref", "")).rpartition("/")[2], {})
+        if "description" in node and target.get("type") not in (None, "object"):
+            node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+        return {key: inline(value) for key, value in node.items()}
+
+    return inline(document)  # type: ignore[no-any-return]
+
+
 def rewrite(node: Any) -> Any:
     """The contract as the generator must see it.
 
     Only values that were set go on the wire, so no schema keeps its `default`. Free-form objects become `{}`, because the generator
-    makes a class for them that plain dicts do not pass. A `oneOf` of required fields means nothing to a type: the server checks it.
+    makes a class for them that plain dicts do not pass. A `oneOf` of required fields, or an `allOf` of what may not come together,
+    means nothing to a type: the server checks it.
     """
     if isinstance(node, list):
         return [rewrite(item) for item in node]
@@ -50,20 +68,22 @@ def rewrite_key(key: str, value: Any) -> Any:
 
 
 def is_free_form(schema: dict[str, Any]) -> bool:
-    """An object of which the contract names no field."""
-    return schema.get("type") == "object" and "properties" not in schema and bool(schema.get("additionalProperties", True))
+    """An object of which the contract names no field, and whose fields are no models."""
+    others = schema.get("additionalProperties", {})
+    models = others is False or (others is not True and "$ref" in others)
+    return schema.get("type") == "object" and "properties" not in schema and not models
 
 
 def is_dropped(key: str, value: Any) -> bool:
-    """`default` of a schema (that of `responses` is a response), and a `oneOf` that only requires fields."""
+    """`default` of a schema (that of `responses` is a response), and a `oneOf` or `allOf` that only requires or excludes fields."""
     if key == "default":
         return not (isinstance(value, dict) and ("$ref" in value or "content" in value))
-    return key == "oneOf" and all(set(branch) == {"required"} for branch in value)
+    return key in ("oneOf", "allOf") and all(branch.keys() <= {"required", "not"} for branch in value)
 
 
 def generate(target: Path) -> None:
     """Write the client to `target`, which must not be there yet. Raises SystemExit when the generator has anything to say."""
-    document = yaml.safe_load((ROOT / "openapi.yaml").read_text())
+    document = describe(yaml.safe_load((ROOT / "openapi.yaml").read_text()))
     with tempfile.TemporaryDirectory() as folder:
         source, config = Path(folder, "openapi.yaml"), Path(folder, "config.yaml")
         source.write_text(yaml.safe_dump(rewrite(document), sort_keys=False, allow_unicode=True))

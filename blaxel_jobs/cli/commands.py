@@ -12,14 +12,15 @@ from typer.main import get_command
 
 from .. import __version__
 from ..errors import ConfigError, InvalidRequest, JobsError, RequestError, ServerError, StoreError, Unauthorized
-from .executions import COMMANDS, INTERRUPTED
+from . import executions, steering
+from .executions import INTERRUPTED
 from .output import emit, say
 
 ERROR: Final = 1
 USAGE: Final = 2
 
 app = typer.Typer(no_args_is_help=False, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-for name, command in COMMANDS.items():
+for name, command in {**executions.COMMANDS, **steering.COMMANDS}.items():
     app.command(name)(command)
 
 

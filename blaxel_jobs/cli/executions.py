@@ -1,23 +1,21 @@
-"""The commands of a client: run, list, get, wait, cancel, events. They need the SDK and no more."""
+"""The commands that create executions and look at them: run, list, get, wait, events. They need the SDK and no more."""
 
 import math
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from ..errors import ConfigError, WaitTimeoutError
-from ..words import JobPriority, JobStatus
-from .output import Output, because, emit, say, show_events, show_execution, show_executions
+from ..words import JobPriority, JobStatus, OnConflict
+from .arguments import ApiKey, Form, Id, JobName, MaxWait, Url, open_job
+from .output import Output, because, emit, follow_events, say, show_events, show_execution, show_executions
 from .request import read_env, read_request
 
 if TYPE_CHECKING:
     from ..execution import Execution
     from ..jobs import Job
-
-T = TypeVar("T")
 
 COMPLETED: Final = 0
 FAILED: Final = 10
@@ -27,23 +25,6 @@ INTERRUPTED: Final = 130
 
 PAGE: Final = 1000
 """Rows that are read at once."""
-
-JobName = Annotated[str, typer.Argument(metavar="JOB", help="The job's name.", show_default=False)]
-Id = Annotated[str, typer.Argument(metavar="ID", help="The execution's id.", show_default=False)]
-Form = Annotated[Output, typer.Option("--output", "-o", help="How stdout is written.")]
-Url = Annotated[
-    str | None,
-    typer.Option(
-        help="The server's URL. Else BL_API_URL, else the platform if there is a key, else http://127.0.0.1:8080.",
-        show_default=False,
-    ),
-]
-ApiKey = Annotated[
-    str | None, typer.Option(help="The API key. Better in BL_API_KEY: others can read a command line.", show_default=False)
-]
-MaxWait = Annotated[
-    float | None, typer.Option(help="Seconds to wait at most. Exit code 124 when they are over.", show_default=False)
-]
 
 
 def run(
@@ -71,6 +52,19 @@ def run(
     env: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE, an environment variable for the tasks. Repeatable.", show_default=False)
     ] = None,
+    delay: Annotated[float | None, typer.Option(help="Seconds until it may start.", show_default=False)] = None,
+    run_at: Annotated[
+        str | None, typer.Option(help="When it may start, such as 2026-01-31T08:00; UTC unless it says more.", show_default=False)
+    ] = None,
+    no_start: Annotated[bool, typer.Option("--no-start", help="Let it wait for `blaxel-jobs start`.")] = False,
+    max_retries: Annotated[int | None, typer.Option(help="Tries of a task after the first.", show_default=False)] = None,
+    retry_delay: Annotated[float | None, typer.Option(help="Seconds between two tries.", show_default=False)] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds from its start to its end.", show_default=False)] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="The first task that fails ends the others.")] = False,
+    key: Annotated[
+        str | None, typer.Option(help="Executions with the same key run one after the other.", show_default=False)
+    ] = None,
+    on_conflict: Annotated[OnConflict | None, typer.Option(help="What to do while the key is in use.", show_default=False)] = None,
     output: Form = Output.TABLE,
     url: Url = None,
     api_key: ApiKey = None,
@@ -81,11 +75,13 @@ def run(
     seconds = _seconds(max_wait)
     request = read_request(task or [], file, input)
     variables = read_env(env or [])
-    with _job(job, url, api_key) as handle:
+    with open_job(job, url, api_key) as handle:
         try:
             id = handle.create_execution(
                 request, name=name, tags=tag or None, priority=priority and str(priority), execution_id=execution_id,
-                idempotency_key=idempotency_key, env=variables,
+                idempotency_key=idempotency_key, env=variables, delay=delay, run_at=run_at, auto_start=False if no_start else None,
+                max_retries=max_retries, retry_delay=retry_delay, timeout=timeout, fail_fast=fail_fast or None,
+                concurrency_key=key, on_conflict=on_conflict and str(on_conflict),
             )  # fmt: skip
         except KeyboardInterrupt:
             say(f"interrupted before the answer: whether the execution was created tells blaxel-jobs list {job}")
@@ -110,7 +106,7 @@ def list_executions(
     api_key: ApiKey = None,
 ) -> int:
     """List the executions of a job, the newest first."""
-    with _job(job, url, api_key) as handle:
+    with open_job(job, url, api_key) as handle:
         rows: list[Execution] = []
         cursor: str | None = None
         left: float = math.inf if all else limit
@@ -129,7 +125,7 @@ def list_executions(
 
 def get(job: JobName, id: Id, output: Form = Output.TABLE, url: Url = None, api_key: ApiKey = None) -> int:
     """Show an execution."""
-    with _job(job, url, api_key) as handle:
+    with open_job(job, url, api_key) as handle:
         show_execution(handle.get_execution(id), output)
         return COMPLETED
 
@@ -139,45 +135,30 @@ def wait(
 ) -> int:
     """Wait until an execution has ended; its outcome is the exit code."""
     seconds = _seconds(max_wait)
-    with _job(job, url, api_key) as handle:
+    with open_job(job, url, api_key) as handle:
         return _wait(handle, id, seconds, url, output)
 
 
-def cancel(job: JobName, id: Id, output: Form = Output.TABLE, url: Url = None, api_key: ApiKey = None) -> int:
-    """End an execution for good."""
-    with _job(job, url, api_key) as handle:
-        show_execution(handle.get_execution(id).cancel(), output)
-        return COMPLETED
-
-
-def events(job: JobName, id: Id, output: Form = Output.TABLE, url: Url = None, api_key: ApiKey = None) -> int:
+def events(
+    job: JobName,
+    id: Id,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the execution has ended.")] = False,
+    output: Form = Output.TABLE,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> int:
     """List what happened to an execution, the oldest first."""
-    with _job(job, url, api_key) as handle:
-        found = handle.get_execution(id).list_events(limit=PAGE)
-        show_events(list(found.auto_paging_iter()), output)
+    with open_job(job, url, api_key) as handle:
+        if follow:
+            follow_events(handle.stream_events(id), output)
+        else:
+            show_events(list(handle.get_execution(id).list_events(limit=PAGE).auto_paging_iter()), output)
         return COMPLETED
 
 
 COMMANDS: Final[dict[str, Callable[..., int]]] = {
-    "run": run, "list": list_executions, "get": get, "wait": wait, "cancel": cancel, "events": events,
+    "run": run, "list": list_executions, "get": get, "wait": wait, "events": events,
 }  # fmt: skip
-
-
-@contextmanager
-def _job(name: str, url: str | None, api_key: str | None) -> "Iterator[Job]":
-    from ..jobs import JobsClient
-
-    try:
-        client = JobsClient(url, api_key=api_key)
-    except ConfigError as error:
-        text = error.message.replace("base_url (argument)", "--url").replace("api_key (argument)", "--api-key")
-        raise ConfigError(text) from None
-    with client:
-        try:
-            job = client.job(name)
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
-        yield job
 
 
 def _wait(job: "Job", id: str, max_wait: float, url: str | None, output: Output | None) -> int:

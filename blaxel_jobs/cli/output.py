@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from io import StringIO
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from ..client.models import Failure, JobExecutionEvent, JobExecutionTask
+    from ..client.models import Failure, JobExecutionEvent, JobExecutionTask, Progress
+    from ..events import LogLine
     from ..execution import Execution
+    from ..figures import Figures, Spread
 
 UNLIMITED: Final = 100_000
 """Columns of a table that no terminal shows: nothing in it is cut."""
@@ -106,6 +108,57 @@ def show_events(events: "Sequence[JobExecutionEvent]", output: Output) -> None:
         emit(_events(events))
 
 
+def follow_events(events: "Iterable[JobExecutionEvent]", output: Output) -> None:
+    """What happens to an execution, a line at a time; with JSON a document a line."""
+    for event in events:
+        if output is Output.ID:
+            line = str(event.id)
+        elif output is Output.JSON:
+            line = _line(event.to_dict())
+        else:
+            told = [_instant(event.at), event.type, event.task or "", event.status, because(event.error) if event.error else ""]
+            line = printable(" ".join(word for word in told if word))
+        if not emit(line):
+            return
+
+
+def show_logs(lines: "Sequence[LogLine]", output: Output) -> None:
+    """What handlers have logged."""
+    if output is Output.JSON:
+        emit_json(_page([_log_document(line) for line in lines], None))
+    else:
+        emit_each(lines, _log)
+
+
+def follow_logs(events: "Iterable[JobExecutionEvent]", output: Output) -> None:
+    """What handlers log, a line at a time; with JSON a document a line."""
+    from ..events import read_log
+
+    lines = (line for line in map(read_log, events) if line is not None)
+    emit_each(lines, _log if output is Output.TABLE else lambda line: _line(_log_document(line)))
+
+
+def show_figures(figures: "Mapping[str, Figures]", output: Output) -> None:
+    """Figures of jobs."""
+    import attrs
+
+    if output is Output.ID:
+        emit_each(figures, str)
+    elif output is Output.JSON:
+        emit_json({name: attrs.asdict(each) for name, each in figures.items()})
+    else:
+        rows = [
+            (name, *[str(count) for count in (each.completed, each.failed, each.cancelled, each.pending, each.running, each.paused,
+             each.retried, each.recovered)], f"{each.per_second:.3g}", _spread(each.wait_ms), _spread(each.run_ms), each.queue)
+            for name, each in figures.items()
+        ]  # fmt: skip
+        headers = (
+            "JOB", "COMPLETED", "FAILED", "CANCELLED", "PENDING", "RUNNING", "PAUSED", "RETRIED", "RECOVERED", "PER SECOND",
+            "WAIT P50/P95", "RUN P50/P95", "QUEUE",
+        )  # fmt: skip
+        emit(_columns(headers, rows))
+
+
 def emit_each(rows: Iterable[Any], read: Callable[[Any], str]) -> bool:
     """A line for each row, as they come. False when nobody reads any more."""
     return all(emit(read(row)) for row in rows)
@@ -155,6 +208,9 @@ def _details(execution: "Execution") -> str:
         ("Tasks", progress_of(execution)),
         ("Priority", execution.priority),
         ("Tags", ", ".join(execution.tags)),
+        ("Progress", _progress(execution.progress) if execution.progress and execution.spec.task_count == 1 else None),
+        ("Waits until", _time(execution.wait_until)),
+        ("Batch", execution.batch_id),
         ("Created", _time(execution.created_at)),
         ("Started", _time(execution.started_at)),
         ("Ended", _time(execution.ended_at)),
@@ -171,6 +227,11 @@ def _details(execution: "Execution") -> str:
         if value:
             table.add_row(name, _cell(value))
     return _render(table, _width())
+
+
+def _progress(progress: "Progress") -> str:
+    of = f" of {progress.total:g}" if isinstance(progress.total, int | float) else ""
+    return f"{progress.current:g}{of}" + (f": {progress.message}" if progress.message else "")
 
 
 def _executions(executions: "Sequence[Execution]") -> str:
@@ -194,11 +255,29 @@ def _tasks(tasks: "Sequence[JobExecutionTask]") -> str:
 
 def _events(events: "Sequence[JobExecutionEvent]") -> str:
     rows = [
-        (str(event.id), event.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), event.type, event.task or "",
+        (str(event.id), _instant(event.at), event.type, event.task or "",
          _status(event.status, None), because(event.error) if event.error else "", event.worker or "")
         for event in events
     ]  # fmt: skip
     return _columns(("#", "AT", "EVENT", "TASK", "STATUS", "ERROR", "WORKER"), rows)
+
+
+def _log(line: "LogLine") -> str:
+    fields = " ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in line.fields.items())
+    words = [_instant(line.at), line.level.upper(), f"{line.task}:" if line.task else "", line.message, fields]
+    return printable(" ".join(word for word in words if word))
+
+
+def _log_document(line: "LogLine") -> dict[str, Any]:
+    return {"at": _instant(line.at), "level": line.level, "message": line.message, "fields": line.fields, "task": line.task}
+
+
+def _line(document: Any) -> str:
+    return json.dumps(document, ensure_ascii=True)
+
+
+def _spread(spread: "Spread") -> str:
+    return "" if spread.p50 is None or spread.p95 is None else f"{_span(spread.p50 / 1000)}/{_span(spread.p95 / 1000)}"
 
 
 def _columns(headers: Sequence[str], rows: "Sequence[Sequence[str | Text]]") -> str:
@@ -262,10 +341,17 @@ def _time(instant: datetime | None) -> str:
     return instant.isoformat(timespec="seconds").replace("+00:00", "Z") if instant else ""
 
 
+def _instant(instant: datetime) -> str:
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def _took(start: datetime | None, end: datetime | None) -> str:
     if start is None or end is None:
         return ""
-    seconds = (end - start).total_seconds()
+    return _span((end - start).total_seconds())
+
+
+def _span(seconds: float) -> str:
     if seconds < 1:
         return f"{1000 * seconds:.3g} ms"
     return f"{seconds:.3g} s" if seconds < 100 else str(timedelta(seconds=round(seconds)))

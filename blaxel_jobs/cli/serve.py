@@ -24,8 +24,8 @@ from ..server.serve import HttpServer, ReadyFile, bind, is_any_address, is_loopb
 from ..stores import open_store
 from ..system import SystemClock, id_factory, new_key, rng
 from ..worker import Worker
+from ..worker.modules import load_jobs
 from ..worker.worker import DEFAULT_SLOTS
-from .handlers import load_jobs
 
 SWITCH_INTERVAL: Final = 0.0005
 """Seconds. By Python's default a thread that computes holds up every statement of a commit for 5 ms."""
@@ -109,7 +109,7 @@ class Serve:
         sys.setswitchinterval(SWITCH_INTERVAL)
         workspaces = sorted({key.principal.workspace for key in keys} or {DEFAULT_WORKSPACE})
         leases = LocalLeases(engine, workspaces, new_key())
-        worker = Worker(leases, jobs, slots=self._slots(), simulate=self.simulate, clock=SystemClock())
+        worker = Worker(leases, jobs, slots=self._slots(), simulate=self.simulate, clock=SystemClock(), rng=rng)
         worker.start()
         try:
             yield lambda: worker.stop(self.grace)

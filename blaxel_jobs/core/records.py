@@ -5,8 +5,8 @@ Instants are seconds since 1970 (float, UTC). Free-form JSON (inputs, results) i
 (`gc=False`): with many of them in memory, looking through them would cost more than making them.
 """
 
-from collections.abc import Sequence
-from typing import Any, overload
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Literal, overload
 
 from msgspec import Struct
 
@@ -14,6 +14,8 @@ from ..words import TERMINAL, FailureKind, JobStatus, WaitingFor
 
 Json = str
 """A JSON document as text."""
+_PENDING: Final = JobStatus.PENDING
+_WORKER: Final = WaitingFor.WORKER
 
 
 class Failure(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -35,6 +37,86 @@ class Recovery(Struct, frozen=True, gc=False):
     attempt: int
 
 
+class RetryPolicy(Struct, frozen=True, omit_defaults=True, gc=False):
+    """How long to wait before a task is tried again: `initial` seconds before the first retry, `factor` times more before each
+    next one, `max` at most. With full jitter that is the bound of a random wait."""
+
+    initial: float = 1.0
+    factor: float = 2.0
+    max: float = 300.0
+    jitter: Literal["full", "none"] = "full"
+
+
+class Policy(Struct, frozen=True, omit_defaults=True, gc=False):
+    """How an execution is retried and timed: what its create said, and for the rest what its job's definition said then.
+
+    None is what nobody said.
+    """
+
+    bound: bool = False
+    """The definition has been asked. One that is created before its job is defined asks at its first claim."""
+    max_retries: int | None = None
+    retry: RetryPolicy | None = None
+    timeout: float | None = None
+    """Seconds from its first start to its end, without pauses."""
+    fail_fast: bool = False
+    """The first task that fails ends the others."""
+
+    def over(self, other: "Policy") -> "Policy":
+        """This one, and what the other says where this says nothing; bound."""
+        return Policy(
+            bound=True,
+            max_retries=other.max_retries if self.max_retries is None else self.max_retries,
+            retry=self.retry or other.retry,
+            timeout=other.timeout if self.timeout is None else self.timeout,
+            fail_fast=self.fail_fast or other.fail_fast,
+        )
+
+
+UNSAID: Final = Policy()
+BOUND: Final = Policy(bound=True)
+
+
+class Definition(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A job's definition, as a worker registered it: the defaults of its executions, and the limits of the job."""
+
+    workspace: str
+    job: str
+    updated_at: float = 0.0
+    queue: str = "default"
+    policy: Policy = BOUND
+    priority: int | None = None
+    concurrency: int | None = None
+    """How many of its executions hold a slot at once."""
+    concurrency_per_key: int = 1
+    """The same for each concurrency key."""
+    input_schema: dict[str, Any] | None = None
+    output_schema: dict[str, Any] | None = None
+
+
+class Progress(Struct, frozen=True, omit_defaults=True, gc=False):
+    """How far a handler is."""
+
+    current: float
+    total: float | None = None
+    message: str | None = None
+
+
+class Attempt(Struct, frozen=True, omit_defaults=True, gc=False):
+    """One try of a task that was not the last."""
+
+    number: int
+    worker: str | None
+    started_at: float
+    ended_at: float
+    outcome: Literal["error", "lost"]
+    error: Failure | None = None
+
+
+MAX_HISTORY: Final = 100
+"""Attempts that a task remembers: the newest."""
+
+
 class Spec(Struct, frozen=True, omit_defaults=True, gc=False):
     """What an execution was created with and never changes."""
 
@@ -46,6 +128,11 @@ class Spec(Struct, frozen=True, omit_defaults=True, gc=False):
     custom: dict[str, Any] | None = None
     env: dict[str, str] | None = None
     memory: int | None = None
+    auto_start: bool = True
+    run_at: float | None = None
+    """When it may start, where its create said so."""
+    said: dict[str, Any] = {}
+    """Options of its create that are not kept as they were said: what a definition may say too. To know the same create again."""
 
 
 class Execution(Struct, frozen=True, kw_only=True, gc=False):
@@ -53,13 +140,17 @@ class Execution(Struct, frozen=True, kw_only=True, gc=False):
 
     seq: int = 0
     version: int = 1
-    """Also the number of its newest event: every change makes exactly one of each."""
+    """Also the number of its newest event: every change that is told makes exactly one of each."""
     workspace: str
     id: str
     job: str
     priority: int
     """JobPriority.rank: 0 is taken first."""
     status: JobStatus = JobStatus.PENDING
+    waiting_for: WaitingFor | None = None
+    """Why it is pending, unless it only waits for a worker."""
+    wait_until: float | None = None
+    """When that wait ends by itself."""
     total: int
     running: int = 0
     completed: int = 0
@@ -71,6 +162,17 @@ class Execution(Struct, frozen=True, kw_only=True, gc=False):
     started_at: float | None = None
     ended_at: float | None = None
     idempotency_key: str | None = None
+    batch: str | None = None
+    concurrency_key: str | None = None
+    slot: bool = False
+    """It counts against the limits of its job and of its key: from its first claim until it ends, or is paused and stands still."""
+    paused: bool = False
+    deadline: float | None = None
+    """When its time is up: from its first start on, but not while it is paused."""
+    time_left: float | None = None
+    """Seconds until then, while it is paused."""
+    policy: Policy = UNSAID
+    progress: Progress | None = None
     error: Failure | None = None
     recoveries: tuple[Recovery, ...] = ()
     spec: Spec
@@ -96,26 +198,37 @@ class Task(Struct, frozen=True, kw_only=True, gc=False):
     """`seq` of its execution."""
     workspace: str
     job: str
-    queue: str = "default"
     index: int
     id: str
     priority: int
     status: JobStatus = JobStatus.PENDING
     waiting_for: WaitingFor | None = None
+    """Why it is pending or paused, unless it only waits for a worker. A paused task keeps it until it is resumed."""
+    due_at: float | None = None
+    """When something happens to it by itself: its lease ends, or what it waits for is due."""
+    awaiting: str | None = None
+    """The name of the event that it waits for."""
     input: Json
     attempt: int = 0
-    """How many times it was started."""
+    """How many times it was tried."""
+    continues: bool = False
+    """It was suspended or given back, so that its next claim goes on with the same attempt."""
+    errors: int = 0
+    """How many attempts ended in an error, since it was created or retried."""
     losses: int = 0
-    """How many of those were lost with their worker."""
+    """How many times it was lost with its worker, since then."""
     token: int = 0
     worker: str | None = None
-    lease_until: float | None = None
     created_at: float
     updated_at: float
     started_at: float | None = None
     ended_at: float | None = None
+    progress: Progress | None = None
     result: Json | None = None
     error: Failure | None = None
+    """Of its last attempt."""
+    history: tuple[Attempt, ...] = ()
+    """The attempts before the last, the oldest first; of very many the newest."""
 
     @property
     def done(self) -> bool:
@@ -124,7 +237,7 @@ class Task(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def ready(self) -> bool:
         """It waits for nothing but a worker."""
-        return self.status is JobStatus.PENDING and (self.waiting_for is None or self.waiting_for is WaitingFor.WORKER)
+        return self.status is _PENDING and (self.waiting_for is None or self.waiting_for is _WORKER)
 
     @property
     def size(self) -> int:
@@ -140,14 +253,39 @@ def _size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
+class Step(Struct, frozen=True, kw_only=True, gc=False):
+    """A checkpoint that a task took, named uniquely within it."""
+
+    task: int
+    """`seq` of its task."""
+    name: str
+    kind: Literal["value", "sleep", "wait", "event", "timeout"]
+    """`wait` is the only one that may still change: the event has not come."""
+    at: float
+    value: Json | None = None
+    """What the step returned, or the payload of the event."""
+    due_at: float | None = None
+    """When the sleep, or the wait, ends."""
+
+
+class Signal(Struct, frozen=True, kw_only=True, gc=False):
+    """An event that was sent to an execution. The first wait for its name takes it."""
+
+    execution: int
+    id: str
+    name: str
+    payload: Json
+    at: float
+    taken: bool = False
+
+
 class NewTasks(Sequence[Task]):
-    """The tasks of a new execution, all ready. Each is made when it is asked for, so that a store in memory need not hold them."""
+    """The tasks of a new execution. Each is made when it is asked for, so that a store in memory need not hold them."""
 
-    __slots__ = ("_execution", "_inputs", "_queue")
+    __slots__ = ("_execution", "_inputs")
 
-    def __init__(self, execution: Execution, queue: str, inputs: Sequence[Json]) -> None:
+    def __init__(self, execution: Execution, inputs: Sequence[Json]) -> None:
         self._execution = execution
-        self._queue = queue
         self._inputs = inputs
 
     def __len__(self) -> int:
@@ -162,12 +300,22 @@ class NewTasks(Sequence[Task]):
             return [self.make(each) for each in range(len(self))[index]]
         return self.make(range(len(self))[index])
 
+    @property
+    def ready(self) -> bool:
+        """They wait for nothing but a worker."""
+        return self._execution.waiting_for in (None, WaitingFor.WORKER)
+
+    def parts(self) -> Iterator[tuple[int, str, Json]]:
+        """Index, id and input of each: all in which the tasks of an execution differ."""
+        return ((index, f"task-{index}", given) for index, given in enumerate(self._inputs))
+
     def make(self, index: int, seq: int = 0, execution: int = 0) -> Task:
         """The task at this place, with the store's numbers."""
         new = self._execution
         return Task(
-            seq=seq, execution=execution, workspace=new.workspace, job=new.job, queue=self._queue, index=index, id=f"task-{index}",
-            priority=new.priority, input=self._inputs[index], created_at=new.created_at, updated_at=new.created_at,
+            seq=seq, execution=execution, workspace=new.workspace, job=new.job, index=index, id=f"task-{index}",
+            priority=new.priority, waiting_for=new.waiting_for, due_at=new.wait_until, input=self._inputs[index],
+            created_at=new.created_at, updated_at=new.created_at,
         )  # fmt: skip
 
 
@@ -190,6 +338,18 @@ class Event(Struct, frozen=True, kw_only=True, gc=False):
     task: str | None = None
     worker: str | None = None
     error: Failure | None = None
+    data: Json | None = None
+    """More about it, by its type."""
+
+
+class StoredStep(Struct, frozen=True, omit_defaults=True, gc=False):
+    """A step as a worker gets it, for the replay."""
+
+    name: str
+    kind: Literal["value", "sleep", "wait", "event", "timeout"]
+    value: Json | None = None
+    remaining: float = 0.0
+    """Seconds that a sleep has left."""
 
 
 class Leased(Struct, frozen=True, kw_only=True, gc=False):
@@ -206,11 +366,20 @@ class Leased(Struct, frozen=True, kw_only=True, gc=False):
     metadata: dict[str, Any]
     """The user's own fields of the execution."""
     env: dict[str, str]
+    timeout: float | None = None
+    """Seconds until the execution's time is up."""
+    steps: tuple[StoredStep, ...] = ()
+    """What the task has stored, in the order in which it did."""
 
     @classmethod
-    def of(cls, task: Task, execution: Execution) -> "Leased":
+    def of(cls, task: Task, execution: Execution, now: float, steps: Sequence[Step] = ()) -> "Leased":
         """The lease that a claim of this task made."""
         return cls(
             lease=task.lease, workspace=task.workspace, job=task.job, execution_id=execution.id, task_id=task.id, index=task.index,
             attempt=task.attempt, input=task.input, metadata=execution.spec.custom or {}, env=execution.spec.env or {},
+            timeout=None if execution.deadline is None else max(0.0, execution.deadline - now),
+            steps=tuple(
+                StoredStep(step.name, step.kind, step.value, 0.0 if step.due_at is None else max(0.0, step.due_at - now))
+                for step in steps
+            ) if steps else (),
         )  # fmt: skip

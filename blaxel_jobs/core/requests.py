@@ -3,40 +3,52 @@
 The structs repeat openapi.yaml by hand, because generated ones lose what free-form values were; a test holds the two together.
 """
 
-import json
-import math
+import hashlib
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..define import JOB_NAME
-from ..errors import InvalidRequest, MalformedRequest
-from ..words import JobPriority
-from .records import Execution, NewTasks, Spec, Task
+from ..errors import InvalidRequest
+from ..words import JobPriority, JobStatus, OnConflict, WaitingFor
+from .reading import LINE, LINES, MAX_KEY, MAX_MS, canonical, check_job, convert, or_none, read_body, seconds, text, texts
+from .records import UNSAID, Definition, Execution, Json, NewTasks, Policy, RetryPolicy, Spec, Task
+from .states import first_wait
 
-MAX_DEPTH: Final = 64
 MAX_TASKS: Final = 10_000
-MAX_KEY: Final = 255
 MAX_IDS: Final = 10_000
+MAX_RETRIES: Final = 10_000
 
-LINE: Final = r"^[^\x00-\x1f\x7f]*\Z"
-"""Text without control characters: they cut names off in databases, and lines in logs."""
-LINES: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*\Z"
 _KEY: Final = re.compile(rf"[^\x00-\x1f\x7f]{{1,{MAX_KEY}}}")
 
 Id = Annotated[str, Meta(pattern=rf"^{JOB_NAME.pattern}\Z")]
+Key = Annotated[str, Meta(min_length=1, max_length=MAX_KEY, pattern=LINE)]
+ExecutionId = Annotated[str, Meta(min_length=1, max_length=128)]
+Milliseconds = Annotated[int, Meta(ge=0, le=MAX_MS)]
+TimeoutMs = Annotated[int, Meta(ge=1, le=MAX_MS)]
+MaxRetries = Annotated[int, Meta(ge=0, le=MAX_RETRIES)]
+Limit = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Inputs = Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MAX_TASKS)]
 
 
-class CreateRequest(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """The body of a create. Schema CreateJobExecutionRequest."""
+class RetryPolicyRequest(Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """Schema RetryPolicy."""
 
-    input: Any = UNSET
-    tasks: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MAX_TASKS)] | UnsetType = UNSET
+    initial_ms: Milliseconds = 1000
+    factor: Annotated[float, Meta(ge=1, le=1000)] = 2
+    max_ms: Milliseconds = 300_000
+    jitter: Literal["full", "none"] = "full"
+
+
+class Options(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """What may be said of an execution besides its work. Schema RerunExecutionRequest."""
+
     execution_id: Id | UnsetType = UNSET
-    idempotency_key: Annotated[str, Meta(min_length=1, max_length=MAX_KEY, pattern=LINE)] | UnsetType = UNSET
+    idempotency_key: Key | UnsetType = UNSET
     name: Annotated[str, Meta(max_length=512, pattern=LINE)] | UnsetType = UNSET
     description: Annotated[str, Meta(max_length=4096, pattern=LINES)] | UnsetType = UNSET
     tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=128, pattern=LINE)]], Meta(max_length=64)] | UnsetType = UNSET
@@ -44,22 +56,86 @@ class CreateRequest(Struct, rename="camel", forbid_unknown_fields=True, kw_only=
     priority: JobPriority | UnsetType = UNSET
     env: dict[str, str] | UnsetType = UNSET
     memory: Annotated[int, Meta(ge=1, le=16_777_216)] | UnsetType = UNSET
+    auto_start: bool | UnsetType = UNSET
+    run_at: Annotated[datetime, Meta(tz=True)] | UnsetType = UNSET
+    delay_ms: Milliseconds | UnsetType = UNSET
+    max_retries: MaxRetries | UnsetType = UNSET
+    retry_delay_ms: Milliseconds | UnsetType = UNSET
+    retry_policy: RetryPolicyRequest | UnsetType = UNSET
+    timeout_ms: TimeoutMs | UnsetType = UNSET
+    fail_fast: bool | UnsetType = UNSET
+    concurrency_key: Key | UnsetType = UNSET
+    on_conflict: OnConflict | UnsetType = UNSET
     allow_queue: bool | UnsetType = UNSET
+
+
+class CreateRequest(Options):
+    """The body of a create. Schema CreateJobExecutionRequest."""
+
+    input: Any = UNSET
+    tasks: Inputs | UnsetType = UNSET
     id: str | UnsetType = UNSET
     job_id: str | UnsetType = UNSET
     workspace_id: str | UnsetType = UNSET
 
 
+class BatchItem(Options):
+    """One execution of a batch. Schema BatchItem."""
+
+    job: Id
+    input: Any = UNSET
+    tasks: Inputs | UnsetType = UNSET
+
+
+class BatchRequest(Struct, rename="camel", forbid_unknown_fields=True):
+    """Schema CreateBatchRequest."""
+
+    items: Annotated[list[BatchItem], Meta(min_length=1, max_length=MAX_TASKS)]
+    idempotency_key: Key | UnsetType = UNSET
+
+
+class DefinitionRequest(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Schema JobDefinition."""
+
+    queue: Key | UnsetType = UNSET
+    max_retries: MaxRetries | UnsetType = UNSET
+    retry_delay_ms: Milliseconds | UnsetType = UNSET
+    retry_policy: RetryPolicyRequest | UnsetType = UNSET
+    timeout_ms: TimeoutMs | UnsetType = UNSET
+    priority: JobPriority | UnsetType = UNSET
+    concurrency: Limit | UnsetType = UNSET
+    concurrency_per_key: Limit | UnsetType = UNSET
+    input_schema: dict[str, Any] | UnsetType = UNSET
+    output_schema: dict[str, Any] | UnsetType = UNSET
+
+
 class ExecutionIds(Struct, forbid_unknown_fields=True):
     """The body of a bulk status and of a watch. Schema ExecutionIds."""
 
-    ids: Annotated[list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(min_length=1, max_length=MAX_IDS)]
+    ids: Annotated[list[ExecutionId], Meta(min_length=1, max_length=MAX_IDS)]
+
+
+class DeleteRequest(Struct, forbid_unknown_fields=True):
+    """Schema DeleteExecutionRequest."""
+
+    force: bool = False
+
+
+class EventRequest(Struct, forbid_unknown_fields=True):
+    """Schema SendExecutionEventRequest."""
+
+    name: Key
+    payload: Any = None
+    id: Key | UnsetType = UNSET
 
 
 _CREATE: Final = msgspec.json.Decoder(CreateRequest)
-_ENCODER: Final = msgspec.json.Encoder()
+_BATCH: Final = msgspec.json.Decoder(BatchRequest)
+_RERUN: Final = msgspec.json.Decoder(Options)
+_DEFINITION: Final = msgspec.json.Decoder(DefinitionRequest)
 _IDS: Final = msgspec.json.Decoder(ExecutionIds)
-S = TypeVar("S", bound=Struct)
+_DELETE: Final = msgspec.json.Decoder(DeleteRequest)
+_EVENT: Final = msgspec.json.Decoder(EventRequest)
 
 
 class Create(Struct, frozen=True, kw_only=True):
@@ -67,199 +143,293 @@ class Create(Struct, frozen=True, kw_only=True):
 
     workspace: str
     job: str
-    execution_id: str | None
-    idempotency_key: str | None
-    priority: JobPriority
+    execution_id: str | None = None
+    idempotency_key: str | None = None
+    priority: JobPriority | None = None
     spec: Spec
-    inputs: tuple[str, ...]
+    inputs: tuple[Json, ...]
+    policy: Policy = UNSAID
+    """What it says; the rest is the definition's."""
+    delay: float | None = None
+    """Seconds from its create until it may start."""
+    concurrency_key: str | None = None
+    on_conflict: OnConflict = OnConflict.QUEUE
+    allow_queue: bool = True
 
-    def records(self, execution_id: str, queue: str, now: float) -> "tuple[Execution, NewTasks]":
-        """The execution and its tasks, new."""
+    def records(
+        self, execution_id: str, now: float, definition: Definition | None = None, batch: str | None = None
+    ) -> "tuple[Execution, NewTasks]":
+        """The execution and its tasks, new, with the defaults of its job's definition."""
+        spec, policy, priority = self.spec, self.policy, self.priority or JobPriority.MEDIUM
+        rank = priority.rank
+        if definition is not None:
+            policy = definition.policy if policy is UNSAID else policy.over(definition.policy)
+            if self.priority is None and definition.priority is not None:
+                rank = definition.priority
+        waiting_for, wait_until = None, None
+        if spec is not _PLAIN[spec.single]:
+            if self.delay is not None:
+                spec = msgspec.structs.replace(spec, run_at=now + self.delay)
+            waiting_for, wait_until = first_wait(spec, now) if spec.auto_start else (WaitingFor.START, None)
         execution = Execution(
-            workspace=self.workspace, id=execution_id, job=self.job, priority=self.priority.rank, total=len(self.inputs),
-            created_at=now, updated_at=now, idempotency_key=self.idempotency_key, spec=self.spec,
+            workspace=self.workspace, id=execution_id, job=self.job, priority=rank, total=len(self.inputs), created_at=now,
+            updated_at=now, idempotency_key=self.idempotency_key, batch=batch, concurrency_key=self.concurrency_key, policy=policy,
+            waiting_for=waiting_for, wait_until=wait_until, spec=spec,
         )  # fmt: skip
-        return execution, NewTasks(execution, queue, self.inputs)
+        return execution, NewTasks(execution, self.inputs)
 
     def made(self, execution: Execution, tasks: Sequence[Task]) -> bool:
-        """Would this create have made this very execution: the same job, priority and spec, and these tasks of it the same inputs,
-        however they were written. So it is with an id that the create asks for; but not with its key, where it is the id that named
-        the execution."""
+        """Would this create have made this very execution: the same job and spec, and these tasks of it the same inputs, however
+        they were written. So it is with an id that the create asks for; but not with its key, where it is the id that named the
+        execution."""
+        spec = execution.spec
+        if self.delay is not None:
+            spec = msgspec.structs.replace(spec, run_at=None)
         return (
             self.execution_id in (None, execution.id)
-            and (execution.job, execution.priority, execution.total) == (self.job, self.priority.rank, len(self.inputs))
-            and _canonical(msgspec.json.encode(execution.spec)) == _canonical(msgspec.json.encode(self.spec))
-            and all(_canonical(task.input) == _canonical(self.inputs[task.index]) for task in tasks)
+            and (execution.job, execution.total, execution.concurrency_key) == (self.job, len(self.inputs), self.concurrency_key)
+            and canonical(msgspec.json.encode(spec)) == canonical(msgspec.json.encode(self.spec))
+            and all(canonical(task.input) == canonical(self.inputs[task.index]) for task in tasks)
         )
 
 
-def read_json(body: bytes) -> Any:
-    """The JSON value in a body. Raises MalformedRequest, and InvalidRequest for what is nested too deeply."""
-    try:
-        value = msgspec.json.decode(body)
-    except RecursionError:
-        raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        path = _find_infinite(body)
-        if path is None:
-            raise MalformedRequest(f"the body is not JSON: {error}") from None
-        raise MalformedRequest(f"{path} is not a finite number, and JSON has no other", path=path) from None
-    if _may_be_deep(body) and _depth(value) > MAX_DEPTH:
-        raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels")
-    return value
+class NewBatch(Struct, frozen=True, kw_only=True):
+    """A checked batch: all of it or nothing."""
+
+    workspace: str
+    idempotency_key: str | None
+    creates: tuple[Create, ...]
+    digest: str
+    """The same for every body that says the same, however it is written."""
 
 
-def _read(body: Any, kind: type[S], decoder: "msgspec.json.Decoder[S]") -> S:
-    """A body as its struct: JSON text, or the value that it stands for. What is wrong with a text, a second reading finds out."""
-    if isinstance(body, bytes):
-        try:
-            if not _may_be_deep(body):
-                return decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            pass
-        body = read_json(body)
-    if not isinstance(body, dict):
-        raise InvalidRequest("the body must be a JSON object", path="")
-    memory = body.get("memory")
-    if isinstance(memory, float) and memory.is_integer():
-        body = {**body, "memory": int(memory)}  # to JSON Schema 512.0 is an integer
-    try:
-        return msgspec.convert(body, kind)
-    except msgspec.ValidationError as error:
-        raise _invalid(error) from None
+class Sent(Struct, frozen=True):
+    """An event that somebody sends to an execution."""
+
+    name: str
+    payload: Json
+    id: str | None
+    """The same event has the same id."""
 
 
-def _canonical(text: bytes | str) -> bytes:
-    return msgspec.json.encode(msgspec.json.decode(text), order="sorted")
+class Rerun(Struct, frozen=True):
+    """What is to be different of a new execution of the same work."""
+
+    options: Options
+    idempotency_key: str | None
+
+    def create(self, execution: Execution, inputs: Sequence[Json]) -> Create:
+        """The create of it: the old one's options, but for its id, its idempotency key and its times, and these over them."""
+        mine, spec = self.options, execution.spec
+        said = {name: value for name, value in spec.said.items() if name != "delayMs"}
+        if mine.retry_delay_ms is not UNSET or mine.retry_policy is not UNSET:
+            said.pop("retryDelayMs", None)
+            said.pop("retryPolicy", None)
+        old = {
+            **said, "name": spec.name, "description": spec.description, "tags": spec.tags or None, "metadata": spec.custom,
+            "env": spec.env, "memory": spec.memory, "concurrencyKey": execution.concurrency_key,
+        }  # fmt: skip
+        new = msgspec.to_builtins(mine, builtin_types=(datetime,))
+        merged = convert({name: value for name, value in {**old, **new}.items() if value is not None}, Options)
+        return _create(execution.workspace, execution.job, merged, spec.single, tuple(inputs), self.idempotency_key)
 
 
 def read_create(workspace: str, job: str, body: Any, idempotency_key: str | None = None) -> Create:
     """Check the body of a create: JSON text, or the value that it stands for. Raises InvalidRequest with the path of the field."""
     check_job(job)
-    request = _read(body, CreateRequest, _CREATE)
-    single = request.input is not UNSET
-    if single and request.tasks is not UNSET:
-        raise InvalidRequest("send input or tasks, not both", path="input")
-    if not single and request.tasks is UNSET:
-        raise InvalidRequest("send input (any JSON value) or tasks (a list of objects)", path="tasks")
-    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
-        raise InvalidRequest(f"an idempotency key has 1 to {MAX_KEY} characters, none a control character", path="Idempotency-Key")
-    inputs: list[Any] = [request.input] if single else request.tasks  # type: ignore[assignment]
-    return Create(
+    request = read_body(body, CreateRequest, _CREATE)
+    single, inputs = _work(request, "")
+    _check_key(idempotency_key)
+    key = idempotency_key if request.idempotency_key is UNSET else request.idempotency_key
+    return _create(workspace, job, request, single, texts(inputs), key)
+
+
+def read_batch(workspace: str, body: Any, idempotency_key: str | None = None) -> NewBatch:
+    """Check the body of a batch. Raises InvalidRequest with the path of the field in its item, such as `items[2].priority`."""
+    request = read_body(body, BatchRequest, _BATCH)
+    _check_key(idempotency_key)
+    creates = []
+    total = 0
+    for index, item in enumerate(request.items):
+        path = f"items[{index}]."
+        single, inputs = _work(item, path)
+        total += len(inputs)
+        if total > MAX_TASKS:
+            raise InvalidRequest(f"a batch has at most {MAX_TASKS} tasks; with this item it has {total}", path=path[:-1])
+        creates.append(_create(workspace, item.job, item, single, texts(inputs), or_none(item.idempotency_key), path))
+    key = or_none(request.idempotency_key) or idempotency_key
+    digest = hashlib.sha256(msgspec.json.encode(request.items, order="sorted")).hexdigest()
+    return NewBatch(workspace=workspace, idempotency_key=key, creates=tuple(creates), digest=digest)
+
+
+def read_rerun(body: Any, idempotency_key: str | None = None) -> Rerun:
+    """Check the body of a rerun. Raises InvalidRequest with the path of the field."""
+    _check_key(idempotency_key)
+    options = read_body(body, Options, _RERUN)
+    _check_options(options, "")
+    return Rerun(options, or_none(options.idempotency_key) or idempotency_key)
+
+
+def read_definition(workspace: str, job: str, body: Any) -> Definition:
+    """Check the body of a definition. Raises InvalidRequest with the path of the field."""
+    check_job(job)
+    request = read_body(body, DefinitionRequest, _DEFINITION)
+    return Definition(
         workspace=workspace,
         job=job,
-        execution_id=_or_none(request.execution_id),
-        idempotency_key=_or_none(request.idempotency_key) or idempotency_key,
-        priority=_or_none(request.priority) or JobPriority.MEDIUM,
-        spec=_spec(request, single),
-        inputs=_texts(inputs),
+        queue="default" if request.queue is UNSET else request.queue,
+        policy=Policy(
+            bound=True, max_retries=or_none(request.max_retries), retry=_retry(request, ""), timeout=seconds(request.timeout_ms)
+        ),
+        priority=None if request.priority is UNSET else request.priority.rank,
+        concurrency=or_none(request.concurrency),
+        concurrency_per_key=1 if request.concurrency_per_key is UNSET else request.concurrency_per_key,
+        input_schema=or_none(request.input_schema),
+        output_schema=or_none(request.output_schema),
     )
-
-
-def _texts(values: list[Any]) -> tuple[str, ...]:
-    """Each value as JSON text, encoded in one go: JSON writes a line feed within text as an escape, so each line is a value."""
-    return tuple(_ENCODER.encode_lines(values).decode().split("\n")[:-1])
 
 
 def read_ids(body: Any) -> list[str]:
     """Check the body of a bulk status or a watch, as `read_create` does that of a create."""
-    return _read(body, ExecutionIds, _IDS).ids
+    return read_body(body, ExecutionIds, _IDS).ids
+
+
+def read_delete(body: Any) -> bool:
+    """Is the delete forced. Raises InvalidRequest."""
+    return read_body(body, DeleteRequest, _DELETE).force
+
+
+def read_event(body: Any) -> Sent:
+    """Check an event that is sent. Raises InvalidRequest with the path of the field."""
+    request = read_body(body, EventRequest, _EVENT)
+    return Sent(request.name, text(request.payload), or_none(request.id))
+
+
+def read_statuses(words: str) -> tuple[JobStatus, ...]:
+    """The statuses of a list's filter, with commas between them. Raises InvalidRequest."""
+    try:
+        return tuple(dict.fromkeys(JobStatus(word) for word in words.split(",")))
+    except ValueError as error:
+        message = f"status is one of {', '.join(JobStatus)}, or several with commas between them: {error}"
+        raise InvalidRequest(message, path="status") from None
 
 
 _PLAIN: Final = (Spec(), Spec(single=True))
 """The spec of an execution of which nothing was said but its work: one for all of them."""
+_SAID: Final = (
+    "priority", "delay_ms", "max_retries", "retry_delay_ms", "retry_policy", "timeout_ms", "fail_fast", "on_conflict",
+    "allow_queue",
+)  # fmt: skip
+"""Options that the execution does not keep as they were said: a definition speaks too, or time has passed."""
 
 
-def _spec(request: CreateRequest, single: bool) -> Spec:
+def _work(request: CreateRequest | BatchItem, path: str) -> tuple[bool, list[Any]]:
+    """Is it one input, and the inputs of its tasks."""
+    if request.tasks is UNSET:
+        if request.input is UNSET:
+            raise InvalidRequest("send input (any JSON value) or tasks (a list of objects)", path=f"{path}tasks")
+        return True, [request.input]
+    if request.input is not UNSET:
+        raise InvalidRequest("send input or tasks, not both", path=f"{path}input")
+    return False, request.tasks
+
+
+def _create(
+    workspace: str, job: str, request: Options, single: bool, inputs: tuple[Json, ...], key: str | None, path: str = ""
+) -> Create:
+    execution_id = None if request.execution_id is UNSET else request.execution_id
     if (
         request.name is UNSET and request.description is UNSET and request.tags is UNSET and request.metadata is UNSET
-        and request.env is UNSET and request.memory is UNSET
+        and request.env is UNSET and request.memory is UNSET and request.priority is UNSET and request.auto_start is UNSET
+        and request.run_at is UNSET and request.delay_ms is UNSET and request.max_retries is UNSET
+        and request.retry_delay_ms is UNSET and request.retry_policy is UNSET and request.timeout_ms is UNSET
+        and request.fail_fast is UNSET and request.concurrency_key is UNSET and request.on_conflict is UNSET
+        and request.allow_queue is UNSET
     ):  # fmt: skip
-        return _PLAIN[single]
-    return Spec(
-        single=single,
-        name=_or_none(request.name),
-        description=_or_none(request.description),
-        tags=_or_none(request.tags) or [],
-        custom=_or_none(request.metadata),
-        env=_or_none(request.env),
-        memory=_or_none(request.memory),
+        return Create(
+            workspace=workspace, job=job, execution_id=execution_id, idempotency_key=key, spec=_PLAIN[single], inputs=inputs
+        )
+    _check_options(request, path)
+    policy = Policy(
+        max_retries=or_none(request.max_retries),
+        retry=_retry(request, path),
+        timeout=seconds(request.timeout_ms),
+        fail_fast=request.fail_fast is True,
+    )
+    return Create(
+        workspace=workspace,
+        job=job,
+        execution_id=execution_id,
+        idempotency_key=key,
+        priority=or_none(request.priority),
+        spec=_spec(request, single),
+        inputs=inputs,
+        policy=UNSAID if policy == UNSAID else policy,
+        delay=seconds(request.delay_ms),
+        concurrency_key=or_none(request.concurrency_key),
+        on_conflict=OnConflict.QUEUE if request.on_conflict is UNSET else request.on_conflict,
+        allow_queue=request.allow_queue is not False,
     )
 
 
-def check_job(job: str) -> str:
-    """The name itself. Raises InvalidRequest when it is no job name."""
-    if not JOB_NAME.fullmatch(job):
-        raise InvalidRequest(f"{job!r} is not a job name: it takes letters, digits, '.', '_' and '-', at most 128", path="job")
-    return job
+def _spec(request: Options, single: bool) -> Spec:
+    said = {name: getattr(request, name) for name in _SAID if getattr(request, name) is not UNSET}
+    spec = Spec(
+        single=single,
+        name=or_none(request.name),
+        description=or_none(request.description),
+        tags=or_none(request.tags) or [],
+        custom=or_none(request.metadata),
+        env=or_none(request.env),
+        memory=or_none(request.memory),
+        auto_start=request.auto_start is not False,
+        run_at=None if request.run_at is UNSET else request.run_at.timestamp(),
+        said={_camel(name): msgspec.to_builtins(value) for name, value in said.items()},
+    )
+    return _PLAIN[single] if spec == _PLAIN[single] else spec
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _check_options(request: Options, path: str) -> None:
+    if request.run_at is not UNSET:
+        if request.delay_ms is not UNSET:
+            raise InvalidRequest("send runAt or delayMs, not both", path=f"{path}delayMs")
+        try:
+            datetime.fromtimestamp(request.run_at.timestamp(), UTC)
+        except (ValueError, OverflowError):
+            raise InvalidRequest("runAt is not within the years 1 to 9999 in UTC", path=f"{path}runAt") from None
+    _retry(request, path)
+
+
+def _retry(request: Options | DefinitionRequest, path: str) -> RetryPolicy | None:
+    asked = request.retry_policy
+    if request.retry_delay_ms is not UNSET:
+        if asked is not UNSET:
+            raise InvalidRequest("send retryDelayMs or retryPolicy, not both", path=f"{path}retryDelayMs")
+        delay = request.retry_delay_ms / 1000
+        return RetryPolicy(initial=delay, factor=1.0, max=delay, jitter="none")
+    if asked is UNSET:
+        return None
+    return RetryPolicy(initial=asked.initial_ms / 1000, factor=asked.factor, max=asked.max_ms / 1000, jitter=asked.jitter)
+
+
+def _check_key(key: str | None) -> None:
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidRequest(f"an idempotency key has 1 to {MAX_KEY} characters, none a control character", path="Idempotency-Key")
 
 
 def check_durations(inputs: list[str] | tuple[str, ...], single: bool) -> None:
     """Refuse a `duration` that is not a number of seconds >= 0, for executions that the built-in handler will run."""
-    for index, text in enumerate(inputs):
-        value = msgspec.json.decode(text)
+    for index, each in enumerate(inputs):
+        value = msgspec.json.decode(each)
         duration = value.get("duration", 0) if isinstance(value, dict) else 0
         if isinstance(duration, bool) or not isinstance(duration, int | float) or duration < 0:
             path = "input.duration" if single else f"tasks[{index}].duration"
             raise InvalidRequest(f"{path} is a finite number of seconds, 0 or more, not {duration!r}", path=path)
-
-
-def _or_none(value: Any) -> Any:
-    return None if value is UNSET else value
-
-
-_AT: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-_UNKNOWN: Final = re.compile(r"unknown field `(?P<name>[^`]*)`")
-
-
-def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
-    """msgspec says `Expected ... - at `$.tasks[0]``: the path is a field of ours."""
-    text = str(error)
-    found = _AT.search(text)
-    path = found["path"] if found else ""
-    unknown = _UNKNOWN.search(text)
-    if unknown:
-        path = f"{path}.{unknown['name']}" if path else unknown["name"]
-        return InvalidRequest(f"the contract knows no field {path}", path=path)
-    if path == "priority":
-        return InvalidRequest(f"priority is {', '.join(JobPriority)}; {_AT.sub('', text)}", path=path)
-    return InvalidRequest(f"{path or 'the body'}: {_AT.sub('', text)}", path=path)
-
-
-def _may_be_deep(body: bytes) -> bool:
-    """A body with few brackets cannot be deep: only the others are walked."""
-    return body.count(b"[") + body.count(b"{") > MAX_DEPTH
-
-
-def _find_infinite(body: bytes) -> str | None:
-    """Where a body, as some encoders write it, has NaN, Infinity or a number like 1e999: as a path such as `tasks[0].duration`."""
-    try:
-        values = [("", json.loads(body))]
-    except (ValueError, RecursionError):
-        return None
-    while values:
-        path, value = values.pop()
-        if isinstance(value, float) and not math.isfinite(value):
-            return path
-        if isinstance(value, dict):
-            values += [(f"{path}.{name}" if path else name, child) for name, child in value.items()]
-        elif isinstance(value, list):
-            values += [(f"{path}[{index}]", child) for index, child in enumerate(value)]
-    return None
-
-
-def _depth(value: Any) -> int:
-    deepest = 0
-    open_values = [(value, 1)]
-    while open_values:
-        value, depth = open_values.pop()
-        children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        if depth > deepest:
-            deepest = depth
-        if deepest > MAX_DEPTH:
-            break
-        open_values += [(child, depth + 1) for child in children if isinstance(child, dict | list)]
-    return deepest
 
 
 _WAIT: Final = re.compile(r'(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:[;,]|$)', re.ASCII | re.IGNORECASE)

@@ -4,14 +4,18 @@ A field that has no value is left out. Free-form JSON goes in as the text that i
 again.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from msgspec import Raw
 
+from ..errors import RequestError
 from ..words import JobPriority, JobStatus, WaitingFor
-from .records import Event, Execution, Failure, Recovery, Task
+from .records import Attempt, Definition, Event, Execution, Failure, Leased, Policy, Progress, Recovery, RetryPolicy, Step, Task
+from .reports import Answer, Holding
+from .tallies import Distribution, Numbers
 
 View = dict[str, Any]
 
@@ -22,14 +26,16 @@ _NULL: Final = Raw(b"null")
 def status_view(execution: Execution, waiting_for: WaitingFor | None) -> View:
     """Schema JobExecutionStatus."""
     view: View = {"status": execution.status, "done": execution.done}
-    if waiting_for:
-        view["waitingFor"] = waiting_for
+    _wait(view, execution, waiting_for)
     return view
 
 
 def update_view(execution: Execution, waiting_for: WaitingFor | None) -> View:
     """Schema JobExecutionUpdate."""
-    return {"id": execution.id, "job": execution.job, **status_view(execution, waiting_for), "stats": _stats(execution)}
+    view = {"id": execution.id, "job": execution.job, **status_view(execution, waiting_for), "stats": _stats(execution)}
+    if execution.progress is not None:
+        view["progress"] = _progress(execution.progress)
+    return view
 
 
 def unknown_view(id: str) -> View:
@@ -40,9 +46,12 @@ def unknown_view(id: str) -> View:
 def summary_view(execution: Execution, waiting_for: WaitingFor | None, trace: bool = False) -> View:
     """Schema JobExecution without tasks and results, as lists carry it."""
     view: View = {"metadata": _metadata(execution), "spec": _spec(execution), "status": execution.status, "done": execution.done}
-    if waiting_for:
-        view["waitingFor"] = waiting_for
+    _wait(view, execution, waiting_for)
     view["stats"] = _stats(execution)
+    if execution.progress is not None:
+        view["progress"] = _progress(execution.progress)
+    elif execution.total > 1:
+        view["progress"] = {"current": execution.finished, "total": execution.total}
     if execution.error:
         view["error"] = _failure(execution.error, trace)
     view["recoveries"] = [_recovery(recovery) for recovery in execution.recoveries] if execution.recoveries else []
@@ -69,22 +78,32 @@ def execution_view(execution: Execution, tasks: Sequence[Task], waiting_for: Wai
 
 
 def task_view(task: Task, waiting_for: WaitingFor | None = None) -> View:
-    """Schema JobExecutionTask. A task that waits for no reason of its own waits for that of its execution."""
+    """Schema JobExecutionTask. A task without a reason of its own waits for a worker, where that is what its execution does."""
     metadata: View = {"id": task.id, "name": task.id, "createdAt": _time(task.created_at), "updatedAt": _time(task.updated_at)}
     if task.started_at is not None:
         metadata["startedAt"] = _time(task.started_at)
     if task.ended_at is not None:
         metadata["completedAt"] = _time(task.ended_at)
     view: View = {"metadata": metadata, "status": task.status, "attempts": task.attempt, "input": _raw(task.input)}
-    reason = task.waiting_for or (waiting_for if task.status is JobStatus.PENDING else None)
+    reason = task.waiting_for or (waiting_for if waiting_for is WaitingFor.WORKER and task.status is JobStatus.PENDING else None)
     if reason:
         view["waitingFor"] = reason
     if task.worker and task.status is JobStatus.RUNNING:
         view["worker"] = task.worker
     if task.status is JobStatus.COMPLETED:
         view["result"] = _raw(task.result)
+    if task.due_at is not None and task.status is not JobStatus.RUNNING:
+        view["waitUntil"] = _time(task.due_at)
+    if task.awaiting is not None:
+        view["awaiting"] = task.awaiting
+    if task.losses:
+        view["losses"] = task.losses
+    if task.progress is not None:
+        view["progress"] = _progress(task.progress)
     if task.error:
         view["error"] = _failure(task.error, trace=True)
+    if task.history:
+        view["history"] = [_attempt(attempt) for attempt in task.history]
     return view
 
 
@@ -97,6 +116,85 @@ def event_view(event: Event) -> View:
         view["worker"] = event.worker
     if event.error is not None:
         view["error"] = _failure(event.error, trace=False)
+    if event.data is not None:
+        view["data"] = _raw(event.data)
+    return view
+
+
+def step_view(task: str, step: Step) -> View:
+    """Schema ExecutionStep."""
+    return {"task": task, "name": step.name, "kind": step.kind, "at": _time(step.at)}
+
+
+def job_view(workspace: str, job: str, served: bool, definition: Definition | None) -> View:
+    """Schema Job."""
+    view: View = {"metadata": {"name": job, "workspace": workspace}, "served": served}
+    if definition is not None:
+        view["definition"] = _definition(definition)
+    return view
+
+
+def batch_view(id: str, executions: Sequence[Execution]) -> View:
+    """Schema Batch, of its executions in the order of its items."""
+    stats = dict.fromkeys(JobStatus, 0)
+    for execution in executions:
+        stats[execution.status] += 1
+    return {
+        "metadata": {"id": id, "createdAt": _time(min(execution.created_at for execution in executions))},
+        "stats": {"total": len(executions), **stats},
+        "done": all(execution.done for execution in executions),
+        "executionIds": [execution.id for execution in executions],
+    }
+
+
+def job_stats_view(
+    numbers: Numbers, per_second: float, backlog: Mapping[JobStatus, int], oldest_pending: float | None, queue: str
+) -> View:
+    """Schema JobStats. `per_second`: executions that ended, over the last minute. `backlog`: tasks by their status; the oldest
+    pending one has been there for so many seconds."""
+    completed, failed = int(numbers.get("completed", 0)), int(numbers.get("failed", 0))
+    waiting: View = {str(status): backlog.get(status, 0) for status in (JobStatus.PENDING, JobStatus.RUNNING, JobStatus.PAUSED)}
+    if oldest_pending is not None:
+        waiting["oldestPendingMs"] = max(0, _ms(oldest_pending))
+    return {
+        **{name: int(numbers.get(name, 0)) for name in ("created", "completed", "failed", "cancelled", "retried", "recovered")},
+        "failureRate": failed / (completed + failed) if failed else 0.0,
+        "throughput": {"perSecond": per_second},
+        "wait": _distribution(Distribution.of(numbers, "wait")),
+        "run": _distribution(Distribution.of(numbers, "run")),
+        "backlog": waiting,
+        "queue": queue,
+    }
+
+
+def claim_view(leased: Sequence[Leased], lease: float, heartbeat: float) -> View:
+    """Schema ClaimLeasesOutput."""
+    return {"leases": [_lease(each) for each in leased], "leaseMs": _ms(lease), "heartbeatMs": _ms(heartbeat)}
+
+
+def holding_view(holding: Holding) -> View:
+    """Schema ExtendLeasesOutput."""
+    return {
+        "lost": [{"task": lease.task, "token": lease.token} for lease in holding.lost],
+        "stop": [{"task": lease.task, "token": lease.token} for lease in holding.stop],
+    }
+
+
+def answer_view(answer: Answer | RequestError) -> View:
+    """Schema ReportAnswer."""
+    if isinstance(answer, RequestError):
+        return {"error": answer.word, "message": answer.message}
+    view: View = {}
+    if answer.stop:
+        view["stop"] = True
+    if answer.suspended:
+        view["suspended"] = True
+    if answer.kind is not None:
+        view["kind"] = answer.kind
+    if answer.value is not None:
+        view["value"] = _raw(answer.value)
+    if answer.remaining:
+        view["remainingMs"] = _ms(answer.remaining)
     return view
 
 
@@ -122,6 +220,8 @@ def _metadata(execution: Execution) -> View:
         view["tags"] = spec.tags
     if spec.custom is not None:
         view["custom"] = spec.custom
+    if execution.batch is not None:
+        view["batchId"] = execution.batch
     if execution.started_at is not None:
         view["startedAt"] = _time(execution.started_at)
     if execution.ended_at is not None:
@@ -134,11 +234,111 @@ def _spec(execution: Execution) -> View:
     view: View = {"taskCount": execution.total, "priority": PRIORITIES[execution.priority]}
     if execution.idempotency_key is not None:
         view["idempotencyKey"] = execution.idempotency_key
+    _policy(view, execution.policy)
+    if execution.concurrency_key is not None:
+        view["concurrencyKey"] = execution.concurrency_key
+    if not spec.auto_start:
+        view["autoStart"] = False
+    if spec.run_at is not None:
+        view["runAt"] = _time(spec.run_at)
     if spec.memory is not None:
         view["memoryOverride"] = spec.memory
     if spec.env is not None:
         view["envOverride"] = dict.fromkeys(spec.env, "***")
     return view
+
+
+def _policy(view: View, policy: Policy) -> None:
+    if policy.max_retries is not None:
+        view["maxRetries"] = policy.max_retries
+    if policy.retry is not None:
+        view["retryPolicy"] = _retry(policy.retry)
+    if policy.timeout is not None:
+        view["timeout"] = int(policy.timeout) if policy.timeout.is_integer() else policy.timeout
+    if policy.fail_fast:
+        view["failFast"] = True
+
+
+def _retry(retry: RetryPolicy) -> View:
+    return {"initialMs": _ms(retry.initial), "factor": retry.factor, "maxMs": _ms(retry.max), "jitter": retry.jitter}
+
+
+def _definition(definition: Definition) -> View:
+    view: View = {"queue": definition.queue, "concurrencyPerKey": definition.concurrency_per_key}
+    policy = definition.policy
+    if policy.max_retries is not None:
+        view["maxRetries"] = policy.max_retries
+    if policy.retry is not None:
+        view["retryPolicy"] = _retry(policy.retry)
+    if policy.timeout is not None:
+        view["timeoutMs"] = _ms(policy.timeout)
+    if definition.priority is not None:
+        view["priority"] = PRIORITIES[definition.priority]
+    if definition.concurrency is not None:
+        view["concurrency"] = definition.concurrency
+    if definition.input_schema is not None:
+        view["inputSchema"] = definition.input_schema
+    if definition.output_schema is not None:
+        view["outputSchema"] = definition.output_schema
+    return view
+
+
+def _lease(leased: Leased) -> View:
+    view: View = {
+        "task": leased.lease.task, "token": leased.lease.token, "job": leased.job, "executionId": leased.execution_id,
+        "taskId": leased.task_id, "index": leased.index, "attempt": leased.attempt, "input": _raw(leased.input),
+        "metadata": leased.metadata, "env": leased.env, "steps": [],
+    }  # fmt: skip
+    if leased.timeout is not None:
+        view["timeoutMs"] = _ms(leased.timeout)
+    for step in leased.steps:
+        stored: View = {"name": step.name, "kind": step.kind}
+        if step.value is not None:
+            stored["value"] = _raw(step.value)
+        if step.remaining:
+            stored["remainingMs"] = _ms(step.remaining)
+        view["steps"].append(stored)
+    return view
+
+
+def _distribution(distribution: Distribution) -> View:
+    view: View = {"count": distribution.count}
+    if distribution.count:
+        view["mean"] = distribution.sum / distribution.count * 1000
+        view |= {f"p{share}": distribution.percentile(share / 100) * 1000 for share in (50, 95, 99)}
+    return view
+
+
+def _attempt(attempt: Attempt) -> View:
+    view: View = {
+        "attempt": attempt.number, "startedAt": _time(attempt.started_at), "endedAt": _time(attempt.ended_at),
+        "outcome": attempt.outcome,
+    }  # fmt: skip
+    if attempt.worker is not None:
+        view["worker"] = attempt.worker
+    if attempt.error is not None:
+        view["error"] = _failure(attempt.error, trace=False)
+    return view
+
+
+def _progress(progress: Progress) -> View:
+    view: View = {"current": progress.current}
+    if progress.total is not None:
+        view["total"] = progress.total
+    if progress.message is not None:
+        view["message"] = progress.message
+    return view
+
+
+def _wait(view: View, execution: Execution, waiting_for: WaitingFor | None) -> None:
+    if waiting_for:
+        view["waitingFor"] = waiting_for
+        if execution.wait_until is not None:
+            view["waitUntil"] = _time(execution.wait_until)
+
+
+def _ms(seconds: float) -> int:
+    return math.ceil(seconds * 1000)
 
 
 def _stats(execution: Execution) -> View:

@@ -188,7 +188,8 @@ class Grouped:
         except Exception as error:  # noqa: BLE001  each caller gets what went wrong with its own command
             if len(commands) == 1:
                 return [error]
-            log.warning("a batch of %d commands failed, trying each alone: %s", len(commands), error)
+            # By its class only: what it says may quote a payload.
+            log.warning("a batch of %d commands failed, trying each alone: %s", len(commands), type(error).__qualname__)
         return [self._commit([command])[0] for command in commands]
 
     def _refuse(self) -> None:

@@ -15,16 +15,24 @@ from ..core.records import Execution, LeaseRef
 from ..core.requests import read_ids
 from ..core.views import View, unknown_view, update_view
 from ..define import JobDef
-from ..errors import ConfigError, StoreError, Unavailable
-from ..stores.base import JobStore
+from ..errors import JobsError, StoreError, Unavailable, WouldDeadlock
+from ..stores import JobStore, artifacts_of
 from ..words import JobStatus, WaitingFor
-from .batch import Batch, Effects, Outcome, Rules
-from .commands import Command
+from . import streams
+from .arrivals import Arrivals
+from .batch import apply
+from .commands import Command, Define
 from .committer import Committer, Grouped, Inline
-from .loops import Loop, Loops
-from .recovery import Recovery
-from .verbs import OPERATIONS, Commit, Read, Until, Verb
-from .waiters import Key, LoopWaiter, ThreadWaiter, Waiters
+from .counting import Folding, new_counting
+from .definitions import Definitions
+from .effects import Effects, Rules, Told
+from .hooks import Hooks, log_events
+from .loops import Loop, Loops, Once
+from .recovery import Timers
+from .scope import Outcome
+from .shared import SharedWaits
+from .verbs import OPERATIONS, Commit, CommitAll, Read, Until, Verb
+from .waiters import LoopWaiter, ThreadWaiter, Waiters
 
 log = logging.getLogger("blaxel_jobs.engine")
 
@@ -32,7 +40,7 @@ DEFAULT_LEASE: Final = 10.0
 DEFAULT_MAX_RECOVERIES: Final = 5
 
 ReadyListener = Callable[[set[tuple[str, str]]], None]
-RevokedListener = Callable[[Sequence[LeaseRef]], None]
+LeaseListener = Callable[[Sequence[LeaseRef]], None]
 
 
 @attrs.define
@@ -41,8 +49,14 @@ class Listeners:
 
     ready: list[ReadyListener] = attrs.field(factory=list)
     """Given the (workspace, job) pairs that have something to claim."""
-    revoked: list[RevokedListener] = attrs.field(factory=list)
+    revoked: list[LeaseListener] = attrs.field(factory=list)
     """Given the leases that were taken from their workers."""
+    stopped: list[LeaseListener] = attrs.field(factory=list)
+    """Given the leases whose handlers are to stop at their next step."""
+    removed: list[Callable[[Sequence[tuple[str, str]]], None]] = attrs.field(factory=list)
+    """Given the (workspace, id) of executions that are no more."""
+    told: list[Callable[[Sequence[Told]], None]] = attrs.field(factory=list)
+    """Given every event, with its execution as it was after it."""
 
 
 class Engine:
@@ -79,17 +93,28 @@ class Engine:
         if not store.shared:
             self._enter(store)
         self.store = store
+        self.artifacts = artifacts_of(store)
         self.clock = clock
         self.lease = lease
         self.heartbeat = 0.3 * lease if heartbeat is None else heartbeat
         self.listeners = Listeners()
+        self.hooks = Hooks()
+        self.listeners.told += [log_events, self.hooks.told]
+        self.listeners.removed.append(self._remove_artifacts)
         self._simulate = simulate
-        self._jobs: dict[str, JobDef[Any]] = {}
         self._served: dict[tuple[str, str | None], float] = {}
-        self._rules = Rules(new_id, self._queue_of, max_recoveries)
-        self._waiters = Waiters()
+        self.new_id = new_id
+        self.waiters = Waiters()
+        self.arrivals = Arrivals()
         self._committer: Committer = Grouped(self._apply) if store.shared else Inline(self._apply)
-        self._loops = Loops([Recovery(self), *([SharedWaits(self._waiters, store)] if store.shared else [])], clock, rng)
+        self.definitions = Definitions(store, lambda definition: self.submit(Define(definition)), clock.now)
+        self.counting = new_counting(new_id(), shared=store.shared)
+        self._rules = Rules(new_id, rng, self.definitions.get, max_recoveries, self.counting.count)
+        shared: list[Loop] = []
+        if store.shared:
+            # What was deleted while nobody was there to remove its artifacts.
+            shared = [SharedWaits(self.waiters, store), self.definitions, Once(self.artifacts.sweep)]
+        self._loops = Loops([Timers(self), Folding(self), *shared], clock, rng)
         self._owns_store = owns_store
         self._closed = False
 
@@ -105,10 +130,14 @@ class Engine:
                 return stop.value  # type: ignore[no-any-return]
             if isinstance(wanted, Commit):
                 answer = self._committer.submit(wanted.command)
+            elif isinstance(wanted, CommitAll):
+                answer = [_outcome(self._committer.submit, command) for command in wanted.commands]
             elif isinstance(wanted, Read):
                 answer = wanted.read()
-            else:
+            elif isinstance(wanted, Until):
                 answer = self._until(wanted)
+            else:
+                raise WouldDeadlock(f"{operation} is for event loops: use acall")
 
     async def acall(self, operation: str, workspace: str, arguments: Mapping[str, Any]) -> View:
         """Do an operation of the contract in this task; the loop never waits for a disk or a network."""
@@ -122,10 +151,14 @@ class Engine:
                 return stop.value  # type: ignore[no-any-return]
             if isinstance(wanted, Commit):
                 answer = await self._committer.asubmit(wanted.command)
+            elif isinstance(wanted, CommitAll):
+                answer = await asyncio.gather(*map(self._committer.asubmit, wanted.commands), return_exceptions=True)
             elif isinstance(wanted, Read):
                 answer = wanted.read() if self.store.local else await asyncio.to_thread(wanted.read)
-            else:
+            elif isinstance(wanted, Until):
                 answer = await self._auntil(wanted)
+            else:
+                answer = await self.arrivals.wait(wanted, self.clock)
 
     def watch(self, workspace: str, body: Any, quiet: float) -> AsyncGenerator[list[View], None]:
         """The status of the executions that `body` names, then of those that changed, until all have ended or the engine drains.
@@ -134,31 +167,15 @@ class Engine:
         Raises InvalidRequest at once for what is no ExecutionIds.
         """
         self._check_open()
-        return self._watch(workspace, read_ids(body), quiet)
+        return streams.watch(self, workspace, read_ids(body), quiet)
 
-    async def _watch(self, workspace: str, ids: Sequence[str], quiet: float) -> AsyncGenerator[list[View], None]:
-        left = dict.fromkeys((workspace, id) for id in ids)
-        keys, waiter = list(left), LoopWaiter(self.clock, every_change=True)
-        self._waiters.add(keys, waiter)
-        try:
-            changed: Collection[Key] = keys
-            while left:
-                wanted = [id for workspace, id in changed if (workspace, id) in left]
-                updates = await self._updates(workspace, wanted)
-                for update in updates:
-                    if update["done"]:
-                        del left[workspace, update["id"]]
-                yield updates
-                if left and self._waiters.released:
-                    return
-                changed = await waiter.wait(quiet) if left else ()
-        finally:
-            self._waiters.discard(keys, waiter)
+    def events(self, workspace: str, job: str | None, id: str, after: int, quiet: float) -> AsyncGenerator[list[View], None]:
+        """The events of an execution whose id is above `after`, and each that comes, until it has ended or the engine drains.
 
-    async def _updates(self, workspace: str, ids: Sequence[str]) -> list[View]:
-        # A watch that waits holds no records: it may wait for thousands.
-        found = {execution.id: execution for execution in await self._aread(workspace, ids)}
-        return [self.update(id, found.get(id)) for id in ids]
+        An empty list comes after `quiet` seconds without one. Its first step raises NotFound.
+        """
+        self._check_open()
+        return streams.events(self, workspace, job, id, after, quiet)
 
     def update(self, id: str, execution: Execution | None) -> View:
         """What a watch and a bulk status say of one id."""
@@ -174,21 +191,17 @@ class Engine:
         self.check_process()
         return await self._committer.asubmit(command)
 
-    def register(self, jobs: Iterable[JobDef[Any]]) -> None:
-        """Make definitions known. Raises ConfigError when a name has another definition here already."""
-        for job in jobs:
-            if not isinstance(job, JobDef):
-                raise ConfigError(f"{job!r} is no job definition: put @define_job('name') above the handler")
-            if self._jobs.setdefault(job.name, job) is not job:
-                raise ConfigError(f"two definitions of the job {job.name!r}: a name is defined once in a process")
+    def register(self, jobs: Iterable[JobDef[Any, Any]], workspaces: Collection[str]) -> None:
+        """Make definitions known, in these workspaces. Raises ConfigError when a name has another definition here already."""
+        self.definitions.register(jobs, workspaces)
 
     def knows(self, job: str) -> bool:
-        """Is a definition of this job registered here."""
-        return job in self._jobs
+        """Is a definition of this job registered in this process."""
+        return self.definitions.here(job)
 
     def simulates(self, job: str) -> bool:
         """Will the built-in handler run this job."""
-        return self._simulate and job not in self._jobs
+        return self._simulate and not self.definitions.here(job)
 
     def serving(self, workspace: str, jobs: Iterable[str] | None) -> None:
         """A worker serves these jobs, or any, for the next lease."""
@@ -202,7 +215,9 @@ class Engine:
         return served.get((workspace, job), 0.0) > now or served.get((workspace, None), 0.0) > now
 
     def waiting_for(self, execution: Execution) -> WaitingFor | None:
-        """Why the execution does not run: no worker serves its job, or nothing but its turn."""
+        """Why the execution does not run: a reason of its own, no worker that serves its job, or nothing but its turn."""
+        if execution.waiting_for is not None:
+            return execution.waiting_for
         if execution.status is not JobStatus.PENDING or self.serves(execution.workspace, execution.job):
             return None
         return WaitingFor.WORKER
@@ -233,7 +248,8 @@ class Engine:
 
     def release_waiters(self) -> None:
         """Answer every long poll now, and from now on at once."""
-        self._waiters.release()
+        self.waiters.release()
+        self.arrivals.release()
 
     def close(self) -> None:
         """Stop the loops, commit what is queued and close a store of its own. Closing twice does no harm."""
@@ -241,8 +257,13 @@ class Engine:
             return
         self._closed = True
         self._loops.stop()
-        self._waiters.release()
+        self.waiters.release()
+        self.arrivals.release()
         self._committer.close()
+        self.hooks.close()
+        if not self.store.shared:
+            with self.store.begin() as transaction:
+                transaction.count(self.counting.rows())
         if self._owns_store:
             self.store.close()
         if not self.store.shared:
@@ -262,31 +283,40 @@ class Engine:
         if self._closed:
             raise Unavailable("the engine is closed")
 
-    def _queue_of(self, job: str) -> str:
-        definition = self._jobs.get(job)
-        return definition.queue if definition else "default"
-
     def _apply(self, commands: Sequence[Command]) -> list[Outcome]:
         with self.store.begin() as transaction:
-            batch = Batch(transaction, self._rules, self.clock.now())
-            outcomes = batch.apply(commands)
-        self._tell(batch.effects)
+            outcomes, effects = apply(commands, transaction, self._rules, self.clock.now())
+        self._tell(effects)
         return outcomes
 
     def _tell(self, effects: Effects) -> None:
         """What is committed stays committed, whatever a listener does."""
+        self.counting.keep(effects.tallies)
+        self.counting.note(effects.told, self.clock.now())
+        for definition in effects.defined:
+            self.definitions.keep(definition)
         if effects.changed:
-            self._waiters.wake(effects.changed)
+            self.waiters.wake(effects.changed)
+        listeners = self.listeners
         if effects.ready:
-            for listen in self.listeners.ready:
-                _guard(listen, effects.ready)
+            self.arrivals.wake(effects.ready)
+            _call(listeners.ready, effects.ready)
+        if effects.told:
+            _call(listeners.told, effects.told)
         if effects.revoked:
-            for revoke in self.listeners.revoked:
-                _guard(revoke, effects.revoked)
+            _call(listeners.revoked, effects.revoked)
+        if effects.stopped:
+            _call(listeners.stopped, effects.stopped)
+        if effects.removed:
+            _call(listeners.removed, effects.removed)
+
+    def _remove_artifacts(self, removed: Sequence[tuple[str, str]]) -> None:
+        for workspace in dict.fromkeys(workspace for workspace, _ in removed):
+            self.artifacts.remove(workspace, [id for at, id in removed if at == workspace])
 
     def _until(self, wanted: Until) -> list[Execution]:
         keys, waiter = [(wanted.workspace, wanted.id)], ThreadWaiter()
-        self._waiters.add(keys, waiter)
+        self.waiters.add(keys, waiter)
         try:
             found = self.store.get(wanted.workspace, [wanted.id])
             if found and not found[0].done:
@@ -294,51 +324,35 @@ class Engine:
                 found = self.store.get(wanted.workspace, [wanted.id])
             return found
         finally:
-            self._waiters.discard(keys, waiter)
+            self.waiters.discard(keys, waiter)
 
     async def _auntil(self, wanted: Until) -> list[Execution]:
         keys, waiter = [(wanted.workspace, wanted.id)], LoopWaiter(self.clock)
-        self._waiters.add(keys, waiter)
+        self.waiters.add(keys, waiter)
         try:
-            found = await self._aread(wanted.workspace, [wanted.id])
+            found = await self.aread(wanted.workspace, [wanted.id])
             if found and not found[0].done:
                 await waiter.wait(wanted.seconds)
-                found = await self._aread(wanted.workspace, [wanted.id])
+                found = await self.aread(wanted.workspace, [wanted.id])
             return found
         finally:
-            self._waiters.discard(keys, waiter)
+            self.waiters.discard(keys, waiter)
 
-    async def _aread(self, workspace: str, ids: Sequence[str]) -> list[Execution]:
+    def await_change(self, execution: Execution, seconds: float | None) -> None:
+        """Wait until the execution is not as it was read, for at most so many seconds."""
+        keys, waiter = [(execution.workspace, execution.id)], ThreadWaiter(every_change=True)
+        self.waiters.add(keys, waiter)
+        try:
+            found = self.store.get(execution.workspace, [execution.id])
+            if found and found[0].version == execution.version:
+                waiter.wait(seconds)
+        finally:
+            self.waiters.discard(keys, waiter)
+
+    async def aread(self, workspace: str, ids: Sequence[str]) -> list[Execution]:
+        """The executions with these ids, without keeping the loop waiting."""
         read = self.store.get
         return read(workspace, ids) if self.store.local else await asyncio.to_thread(read, workspace, ids)
-
-
-class SharedWaits(Loop):
-    """Another process may change what is awaited here: look once a second, at all of it together."""
-
-    def __init__(self, waiters: Waiters, store: JobStore) -> None:
-        self._waiters = waiters
-        self._store = store
-        self._seen: dict[Key, int] = {}
-
-    def poll(self, now: float) -> float:
-        keys = self._waiters.keys()
-        by_workspace: dict[str, list[str]] = {}
-        for workspace, id in keys:
-            by_workspace.setdefault(workspace, []).append(id)
-        found = {
-            (workspace, execution.id): execution
-            for workspace, ids in by_workspace.items()
-            for execution in self._store.get(workspace, ids)
-        }
-        changed = {key: key not in found or found[key].done for key in keys if self._has_changed(key, found)}
-        self._seen = {key: execution.version for key, execution in found.items()}
-        self._waiters.wake(changed)
-        return 1.0
-
-    def _has_changed(self, key: Key, found: Mapping[Key, Execution]) -> bool:
-        execution = found.get(key)
-        return execution is None or execution.done or execution.version != self._seen.get(key)
 
 
 _engines: WeakSet[Engine] = WeakSet()
@@ -353,8 +367,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)
 
 
-def _guard(listen: Callable[[Any], None], told: Any) -> None:
+def _outcome(submit: Callable[[Command], Any], command: Command) -> Any:
     try:
-        listen(told)
-    except Exception:
-        log.exception("a listener of the engine failed")
+        return submit(command)
+    except JobsError as error:
+        return error
+
+
+def _call(listeners: Iterable[Callable[[Any], None]], told: Any) -> None:
+    for listen in listeners:
+        try:
+            listen(told)
+        except Exception:
+            log.exception("a listener of the engine failed")

@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
-from ..core.records import Failure, Json, Leased, LeaseRef
-from ..core.states import Completed, Failed, Released
+from ..artifacts import ArtifactPort, LocalArtifacts
+from ..core.records import Leased, LeaseRef
+from ..core.reports import Answer, Holding, Report
 from ..define import JobDef
-from .batch import RECOVER_LIMIT
 from .boot import Boot
-from .commands import Claim, Extend, Report
+from .commands import Claim, Extend, Tell
 from .engine import Engine
-from .recovery import recover
+from .recovery import tick
 
 log = logging.getLogger("blaxel_jobs.engine")
 
@@ -27,10 +27,21 @@ class LocalLeases:
     Of a process that died, the leases are taken back at once by the next one that opens the same store on this machine.
     """
 
-    def __init__(self, engine: Engine, workspaces: Sequence[str], worker_id: str) -> None:
+    def __init__(
+        self, engine: Engine, workspaces: Sequence[str], worker_id: str, *, execution: str | None = None, lease: float | None = None
+    ) -> None:
+        """`execution`: claim tasks of this one only. `lease`: seconds that a lease lasts, the engine's unless given."""
         self.worker = f"{EMBEDDED}{os.getpid()}:{worker_id}"
         self.heartbeat_every = engine.heartbeat
+        self.in_place = self._lease = engine.lease if lease is None else lease
         self.on_lost: Callable[[Collection[LeaseRef]], None] = lambda lost: None
+        self.on_stop: Callable[[Collection[LeaseRef]], None] = lambda stop: None
+        self.on_empty: Callable[[], None] = lambda: None
+        """Called in the worker's loop when there was nothing to claim."""
+        self.claimed = 0
+        """How many tasks it was given."""
+        self._execution = execution
+        self._jobs: tuple[str, ...] = ()
         self._engine = engine
         self._workspaces = list(workspaces)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -40,19 +51,20 @@ class LocalLeases:
 
     def register(self, jobs: Sequence[JobDef[Any]]) -> None:
         """Make jobs known that this worker serves. Raises ConfigError when a name has another definition here already."""
-        self._engine.register(jobs)
+        self._engine.register(jobs, self._workspaces)
+        self._jobs += tuple(job.name for job in jobs)
         for workspace in self._workspaces:
             self._engine.serving(workspace, [job.name for job in jobs])
 
     def open(self) -> None:
         """Called once, before the first claim: take back what dead processes of this store held."""
         with self._boot.enter() as alone:
-            if alone:
-                dead = tuple(sorted(worker for worker in self._engine.store.workers() if worker.startswith(EMBEDDED)))
-                while dead and recover(self._engine, dead) == RECOVER_LIMIT:
-                    pass
-        self._engine.listeners.ready.append(self._ready)
-        self._engine.listeners.revoked.append(self._revoked)
+            while alone and tick(self._engine, EMBEDDED).more:
+                pass
+        listeners = self._engine.listeners
+        listeners.ready.append(self._ready)
+        listeners.revoked.append(self._revoked)
+        listeners.stopped.append(self._stopped)
 
     async def claim(self, jobs: tuple[str, ...] | None, limit: int, wait: float) -> list[Leased]:
         """Up to `limit` tasks; waits up to `wait` seconds for the first. None after `interrupt`, which ends the wait.
@@ -64,9 +76,12 @@ class LocalLeases:
         self._arrived.clear()
         self._interrupted = False
         leased = await self._claim_now(jobs, limit)
+        if not leased:
+            self.on_empty()
         if not leased and wait > 0:
             await self._engine.clock.wait(self._arrived, wait)
             leased = await self._claim_now(jobs, limit)
+        self.claimed += len(leased)
         return leased
 
     @property
@@ -74,22 +89,26 @@ class LocalLeases:
         """The event loop that claims, and runs async handlers; None before the first claim."""
         return self._loop
 
-    async def complete(self, lease: LeaseRef, result: Json) -> None:
-        """Store what the handler returned. Raises LeaseLost."""
-        await self._engine.asubmit(Report(lease, Completed(result)))
+    async def report(self, lease: LeaseRef, report: Report) -> Answer:
+        """Raises LeaseLost."""
+        answer: Answer = await self._engine.asubmit(Tell(lease, report))
+        return answer
 
-    async def fail(self, lease: LeaseRef, failure: Failure) -> None:
-        """Store why it failed. Raises LeaseLost."""
-        await self._engine.asubmit(Report(lease, Failed(failure)))
+    def report_here(self, lease: LeaseRef, report: Report) -> Answer:
+        """Raises LeaseLost."""
+        answer: Answer = self._engine.submit(Tell(lease, report))
+        return answer
 
-    def release(self, lease: LeaseRef) -> None:
-        """Give a task back unfinished. Raises LeaseLost."""
-        self._engine.submit(Report(lease, Released()))
+    def heartbeat(self, leases: Sequence[LeaseRef]) -> Holding:
+        """Hold these for another lease."""
+        for workspace in self._workspaces:
+            self._engine.serving(workspace, self._jobs)
+        holding: Holding = self._engine.submit(Extend(tuple(leases), self._lease))
+        return holding
 
-    def heartbeat(self, leases: Sequence[LeaseRef]) -> set[LeaseRef]:
-        """Hold these for another lease; returns those that are lost."""
-        lost: set[LeaseRef] = self._engine.submit(Extend(tuple(leases), self._engine.lease))
-        return lost
+    def artifacts(self, workspace: str) -> ArtifactPort:
+        """Where handlers of a workspace put what is too large for a result."""
+        return LocalArtifacts(self._engine.artifacts, workspace)
 
     def interrupt(self) -> None:
         """End a claim that waits, without another look at what is ready. From any thread."""
@@ -97,8 +116,10 @@ class LocalLeases:
 
     def close(self) -> None:
         """Called once, after the last report."""
-        self._engine.listeners.ready.remove(self._ready)
-        self._engine.listeners.revoked.remove(self._revoked)
+        listeners = self._engine.listeners
+        listeners.ready.remove(self._ready)
+        listeners.revoked.remove(self._revoked)
+        listeners.stopped.remove(self._stopped)
         self._boot.leave()
 
     async def _claim_now(self, jobs: tuple[str, ...] | None, limit: int) -> list[Leased]:
@@ -114,13 +135,16 @@ class LocalLeases:
             if self._interrupted or not room:
                 break
             try:
-                leased += await self._engine.asubmit(Claim(workspace, jobs, room, self.worker, self._engine.lease))
+                leased += await self._engine.asubmit(self._claim_of(workspace, jobs, room))
             except Exception as error:
                 if not leased:
                     raise
                 log.warning("claimed %d tasks, and no more: %s", len(leased), error)
                 break
         return leased
+
+    def _claim_of(self, workspace: str, jobs: tuple[str, ...] | None, limit: int) -> Claim:
+        return Claim(workspace, jobs, limit, self.worker, self._lease, self._execution)
 
     def _interrupt(self) -> None:
         assert self._arrived is not None, "called in the loop of a claim"
@@ -140,3 +164,6 @@ class LocalLeases:
 
     def _revoked(self, leases: Sequence[LeaseRef]) -> None:
         self.on_lost(leases)
+
+    def _stopped(self, leases: Sequence[LeaseRef]) -> None:
+        self.on_stop(leases)

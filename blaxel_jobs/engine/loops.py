@@ -1,8 +1,9 @@
 """The engine's poll loops: each does what is due and says in how many seconds something will be."""
 
 import logging
+import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from ..core.ports import Clock, Rng
@@ -22,6 +23,19 @@ class Loop(Protocol):
     def poll(self, now: float) -> float:
         """Do what is due at `now`; return the seconds until something else is, by what is known now: inf for nothing."""
         ...
+
+
+class Once(Loop):
+    """Something to do in the background, once."""
+
+    def __init__(self, do: Callable[[], object]) -> None:
+        self._do: Callable[[], object] | None = do
+
+    def poll(self, now: float) -> float:
+        if self._do is not None:
+            self._do()
+            self._do = None
+        return math.inf
 
 
 class Loops:

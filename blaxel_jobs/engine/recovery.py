@@ -1,4 +1,4 @@
-"""Recovery: what a lost worker held goes to another one. Only leases that ran out, or whose worker is known to be dead.
+"""What comes by itself with time: leases of lost workers end, waits are over, executions are out of time.
 
 Leases end at a time of the wall clock, since processes share them; and wall clocks are set, and go on while a laptop sleeps.
 Whoever lives moves its leases with the next heartbeat. So after a jump nothing is taken back for the length of a lease; and what
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from ..core.ports import Clock
 from ..core.records import LeaseRef
-from .batch import RECOVER_LIMIT
-from .commands import Extend, Recover
+from ..words import JobStatus
+from .commands import Extend, Tick, Ticked
 from .loops import Loop
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ _Ends = dict[LeaseRef, tuple[float, float]]
 """Of a lease: the end as it is written, and as it is by the clock of today."""
 
 
-class Recovery(Loop):
-    """Takes back the tasks of expired leases."""
+class Timers(Loop):
+    """Does what is due."""
 
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
@@ -49,13 +49,13 @@ class Recovery(Loop):
         if monotonic < self._quiet_until:
             return self._quiet_until - monotonic
         self._end(now)
-        expiry = engine.store.next_expiry()
-        if expiry is not None and expiry <= now:
-            if recover(engine) == RECOVER_LIMIT:
+        due = engine.store.next_due()
+        if due is not None and due <= now:
+            if tick(engine).more:
                 return 0.0
-            expiry = engine.store.next_expiry()
+            due = engine.store.next_due()
         ends = [end for _, end in self._set_back.values()]
-        return min([math.inf if expiry is None else expiry, *ends]) - now
+        return min([math.inf if due is None else due, *ends]) - now
 
     def _keep_ends(self, jump: float) -> None:
         """Note when the leases of today end by a clock that was set."""
@@ -78,7 +78,8 @@ class Recovery(Loop):
     def _written(self) -> dict[LeaseRef, float]:
         """All leases that there are, and their ends."""
         with self._engine.store.begin() as transaction:
-            return {task.lease: task.lease_until or math.inf for task, _ in transaction.expired(math.inf, (), _ALL)}
+            due = transaction.due(math.inf, None, _ALL)
+            return {task.lease: task.due_at or math.inf for task, _ in due if task.status is JobStatus.RUNNING}
 
 
 class _Wall:
@@ -103,9 +104,9 @@ class _Wall:
         return now - self._clock.monotonic(), now - began
 
 
-def recover(engine: "Engine", dead_workers: tuple[str, ...] = ()) -> int:
-    """Take back expired leases and all those of dead workers; returns how many tasks."""
-    taken: int = engine.submit(Recover(dead_workers))
-    if taken:
-        log.warning("took %d tasks back from lost workers", taken)
-    return taken
+def tick(engine: "Engine", dead: str | None = None) -> Ticked:
+    """Do what is due now, and take back what dead workers hold: those whose name begins so."""
+    ticked: Ticked = engine.submit(Tick(dead))
+    if ticked.recovered:
+        log.warning("took %d tasks back from lost workers", ticked.recovered)
+    return ticked

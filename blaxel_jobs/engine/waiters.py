@@ -83,17 +83,16 @@ class Waiters:
 
 
 class ThreadWaiter:
-    """A thread that waits for an end."""
+    """A thread that waits: for an end, or for every change."""
 
-    every_change = False
-
-    def __init__(self) -> None:
+    def __init__(self, *, every_change: bool = False) -> None:
+        self.every_change = every_change
         self._event = threading.Event()
 
     def wake(self, keys: list[Key]) -> None:
         self._event.set()
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float | None) -> None:
         self._event.wait(seconds)
 
 

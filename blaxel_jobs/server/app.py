@@ -10,12 +10,16 @@ from typing import Any, Final, Protocol
 
 from ..core.requests import parse_prefer
 from ..errors import Forbidden, MethodNotAllowed, NotFound, RequestError, ServerError, Unavailable
+from ..stores.artifacts import ArtifactStore
+from .artifacts import Download, get_artifact, put_artifact
 from .asgi import Receive, Scope, Send
 from .body import BodyLimits, gone, read_body
+from .claims import claim_leases
 from .dialect import HeaderList
 from .exchange import ClientGone, Exchange
 from .guard import Guard, Hosts
 from .keys import Keyring
+from .metrics import metrics
 from .operations import OPERATIONS, Operation, read_arguments
 from .routes import Handler, Resource, Routes
 from .stream import QUIET, Updates, Views, begin, send_updates
@@ -28,8 +32,11 @@ _NO_CONTENT: Final = None
 class Engine(Protocol):
     """What the app needs of an engine."""
 
+    @property
+    def artifacts(self) -> ArtifactStore: ...
     async def acall(self, operation: str, workspace: str, arguments: Mapping[str, Any]) -> Any: ...
     def watch(self, workspace: str, body: Any, quiet: float) -> AsyncGenerator[Views, None]: ...
+    def events(self, workspace: str, job: str | None, id: str, after: int, quiet: float) -> AsyncGenerator[Views, None]: ...
     def ready(self) -> None: ...
     def release_waiters(self) -> None: ...
 
@@ -88,6 +95,9 @@ class App:
             if isinstance(view, Updates):
                 await self._stream(exchange, view, receive, send)
                 return
+            if isinstance(view, Download):
+                await self._download(exchange, view, receive, send)
+                return
             headers, body = exchange.answer(view)
             if view is _NO_CONTENT:
                 status = 204
@@ -114,7 +124,7 @@ class App:
         async with contextlib.aclosing(updates.following):
             await self._start(200, exchange.stream_headers(), send)
             try:
-                await send_updates(updates, exchange.dialect.encode, receive, send)
+                await send_updates(updates, exchange.dialect.encode, lambda: self._draining, receive, send)
             except asyncio.CancelledError:
                 if not self._draining:
                     raise
@@ -122,6 +132,21 @@ class App:
             except Exception as error:  # noqa: BLE001 - as above
                 _log_failure(exchange, error)
                 await send({"type": "http.response.body", "body": b""})
+
+    async def _download(self, exchange: Exchange, download: Download, receive: Receive, send: Send) -> None:
+        """What goes wrong from here on leaves the answer unended, so that its caller sees that it is cut off."""
+        try:
+            await self._start(200, download.headers(exchange.answer(None)[0]), send)
+            await download.send(exchange.method, self._limits.seconds, receive, send)
+        except asyncio.CancelledError:
+            if not self._draining:
+                raise
+        except TimeoutError:
+            logger.warning("request %s is cut off: its caller does not read", exchange.request_id)
+        except Exception as error:  # noqa: BLE001 - as above
+            _log_failure(exchange, error)
+        finally:
+            download.close()
 
     async def _handle(self, exchange: Exchange, receive: Receive) -> Any:
         exchange.check_headers()
@@ -156,15 +181,36 @@ class App:
             if operation.scope not in principal.scopes:
                 raise Forbidden(f"the API key lacks the scope {operation.scope}")
             arguments = read_arguments(operation, exchange)
+            if operation.binary:
+                return await self._binary(operation, exchange, arguments, receive)
             if operation.body:
                 arguments["body"] = await read_body(exchange.headers, receive, self._limits)
             if operation.stream:
-                return await begin(self._engine.watch(principal.workspace, arguments["body"], self._quiet))
+                return await self._open_stream(operation, principal.workspace, arguments)
             if "prefer" in arguments:
                 return await self._long_poll(operation, exchange, arguments, receive)
+            if operation.id == "get_metrics":
+                figures = await self._engine.acall(operation.id, principal.workspace, arguments)
+                return await asyncio.to_thread(metrics, principal.workspace, figures)
+            if operation.id == "claim_leases":
+                return await claim_leases(self._engine.acall, principal.workspace, arguments, receive)
             return await self._engine.acall(operation.id, principal.workspace, arguments)
 
         return handle
+
+    async def _open_stream(self, operation: Operation, workspace: str, arguments: dict[str, Any]) -> Updates:
+        if operation.body:
+            return await begin(self._engine.watch(workspace, arguments["body"], self._quiet))
+        last = arguments.get("last_event_id", "")
+        after = max(arguments.get("after", 0), int(last) if last.isdecimal() and last.isascii() else 0)
+        events = self._engine.events(workspace, arguments.get("job"), arguments["execution_id"], after, self._quiet)
+        return await begin(events, numbered=True)
+
+    async def _binary(self, operation: Operation, exchange: Exchange, arguments: Mapping[str, str], receive: Receive) -> Any:
+        artifacts, workspace = self._engine.artifacts, exchange.principal.workspace
+        if operation.body:
+            return await put_artifact(artifacts, workspace, arguments, exchange.headers, receive, self._limits.seconds)
+        return await get_artifact(artifacts, workspace, arguments)
 
     async def _long_poll(self, operation: Operation, exchange: Exchange, arguments: dict[str, Any], receive: Receive) -> Any:
         wait = None if self._draining else parse_prefer(arguments["prefer"])

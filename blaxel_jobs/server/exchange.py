@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+import attrs
+
 from ..errors import MalformedRequest, RequestError, RequestTooSlow, TooLarge, TooManyRequests, Unauthorized, Unavailable
 from .asgi import Scope
 from .dialect import Dialect, HeaderList, Headers, choose_dialect
@@ -30,6 +32,14 @@ _SINGLE: Final = frozenset(
      b"content-encoding", b"content-length", b"idempotency-key"}
 )  # fmt: skip
 """Headers of which two could be read as either one by whoever stands in front of this server."""
+
+
+@attrs.frozen
+class Text:
+    """An answer that is no JSON."""
+
+    content_type: bytes
+    body: bytes
 
 
 class ClientGone(Exception):
@@ -72,8 +82,11 @@ class Exchange:
         """Headers and body for a view; for None, no body."""
         if view is None:
             return self._common(), b""
-        body = self.dialect.encode(view)
-        return [_JSON, (b"content-length", b"%d" % len(body)), *self._common()], body
+        if type(view) is Text:
+            kind, body = (b"content-type", view.content_type), view.body
+        else:
+            kind, body = _JSON, self.dialect.encode(view)
+        return [kind, (b"content-length", b"%d" % len(body)), *self._common()], body
 
     def stream_headers(self) -> HeaderList:
         """Headers of an answer that comes in pieces, and so has no length."""

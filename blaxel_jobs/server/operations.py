@@ -40,6 +40,8 @@ class Operation:
     body: bool = False
     stream: bool = False
     """Answered with server-sent events."""
+    binary: bool = False
+    """Its body, or else its answer, is bytes, and streamed."""
 
 
 LIMIT: Final = Parameter("limit", "limit", integer=True)
@@ -48,8 +50,17 @@ CURSOR: Final = Parameter("cursor", "cursor", max_length=512)
 PREFER: Final = Parameter("Prefer", "prefer", max_length=256)
 IDEMPOTENCY_KEY: Final = Parameter("Idempotency-Key", "idempotency_key")
 
+JOB: Final = Parameter("job", "job")
+STATUS: Final = Parameter("status", "status")
+BATCH: Final = Parameter("batch", "batch", max_length=128)
+AFTER: Final = Parameter("after", "after", integer=True)
+LAST_EVENT_ID: Final = Parameter("Last-Event-ID", "last_event_id", max_length=32)
+
+_JOB: Final = "/v0/jobs/{job}"
 _EXECUTIONS: Final = "/v0/jobs/{job}/executions"
 _EXECUTION: Final = "/v0/jobs/{job}/executions/{execution_id}"
+_ANY: Final = "/v0/executions/{execution_id}"
+_BYTES: Final = "/v0/executions/{execution_id}/artifacts"
 
 OPERATIONS: Final = (
     Operation("get_job_execution_status", "GET", f"{_EXECUTION}/status", "read", headers=(PREFER,)),
@@ -60,8 +71,33 @@ OPERATIONS: Final = (
     Operation("list_job_execution_tasks", "GET", f"{_EXECUTION}/tasks", "read", query=(LIMIT, CURSOR)),
     Operation("list_job_execution_events", "GET", f"{_EXECUTION}/events", "read", query=(LIMIT, CURSOR)),
     Operation("watch_executions", "POST", "/v0/watch", "read", body=True, stream=True),
-    Operation("get_execution_statuses", "POST", "/v0/executions/status", "read", body=True),
-    Operation("get_job", "GET", "/v0/jobs/{job}", "read"),
+    Operation("get_execution_statuses", "POST", "/v0/statuses", "read", body=True),
+    Operation("list_jobs", "GET", "/v0/jobs", "read", query=(LIMIT, CURSOR)),
+    Operation("get_job", "GET", _JOB, "read"),
+    Operation("put_job", "PUT", _JOB, "worker", body=True),
+    Operation("list_executions", "GET", "/v0/executions", "read", query=(JOB, STATUS, BATCH, LIMIT, CURSOR, OFFSET)),
+    Operation("get_execution", "GET", _ANY, "read", headers=(PREFER,)),
+    Operation("start_execution", "POST", f"{_ANY}/start", "submit", query=(JOB,)),
+    Operation("pause_execution", "POST", f"{_ANY}/pause", "submit", query=(JOB,)),
+    Operation("resume_execution", "POST", f"{_ANY}/resume", "submit", query=(JOB,)),
+    Operation("cancel_execution", "POST", f"{_ANY}/cancel", "submit", query=(JOB,)),
+    Operation("retry_execution", "POST", f"{_ANY}/retry", "submit", query=(JOB,)),
+    Operation("rerun_execution", "POST", f"{_ANY}/rerun", "submit", query=(JOB,), headers=(IDEMPOTENCY_KEY,), body=True),
+    Operation("delete_execution", "POST", f"{_ANY}/delete", "submit", query=(JOB,), body=True),
+    Operation("send_execution_event", "POST", f"{_ANY}/events", "submit", query=(JOB,), body=True),
+    Operation(
+        "stream_execution_events", "GET", f"{_ANY}/events/stream", "read", query=(AFTER, JOB), headers=(LAST_EVENT_ID,), stream=True
+    ),
+    Operation("list_execution_steps", "GET", f"{_ANY}/steps", "read", query=(JOB, LIMIT, CURSOR)),
+    Operation("put_artifact", "POST", _BYTES, "worker", body=True, binary=True),
+    Operation("get_artifact", "GET", f"{_BYTES}/{{artifact_id}}", "worker", binary=True),
+    Operation("create_batch", "POST", "/v0/batches", "submit", headers=(IDEMPOTENCY_KEY,), body=True),
+    Operation("get_batch", "GET", "/v0/batches/{batch_id}", "read"),
+    Operation("claim_leases", "POST", "/v0/leases/claim", "worker", body=True),
+    Operation("extend_leases", "POST", "/v0/leases/heartbeat", "worker", body=True),
+    Operation("report_leases", "POST", "/v0/leases/report", "worker", body=True),
+    Operation("get_stats", "GET", "/v0/stats", "read", query=(JOB,)),
+    Operation("get_metrics", "GET", "/metrics", "read"),
 )
 
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")

@@ -5,12 +5,14 @@ import re
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
+from weakref import WeakKeyDictionary
 
 from ..errors import ConfigError
+from .artifacts import ArtifactStore, ExecutionArtifacts, MemoryArtifacts
 from .base import JobStore
 from .memory import MemoryJobStore
 
-__all__ = ["DatabaseJobStore", "JobStore", "MemoryJobStore", "open_store"]
+__all__ = ["ArtifactStore", "DatabaseJobStore", "JobStore", "MemoryJobStore", "artifacts_of", "open_store"]
 
 _URLS: Final = "memory: (kept only as long as the process), sqlite:///relative.db and sqlite:////absolute.db"
 _PREFIX: Final = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]{0,31})?", re.ASCII)
@@ -25,6 +27,25 @@ def open_store(url: str, *, table_prefix: str = "") -> JobStore:
     if url == "memory:":
         return MemoryJobStore()
     return DatabaseJobStore(url, table_prefix=table_prefix)
+
+
+def artifacts_of(store: JobStore) -> ExecutionArtifacts:
+    """Where the artifacts of a store's executions are kept: in a folder beside its file, or where it has none in memory, for as
+    long as the store lives."""
+    path: Path | None = getattr(store, "path", None)
+    if path is None:
+        kept = _in_memory.get(store)
+        if kept is None:
+            kept = _in_memory[store] = MemoryArtifacts()
+        return ExecutionArtifacts(kept, store)
+
+    from .artifact_files import FolderArtifacts
+
+    prefix: str = getattr(store, "table_prefix", "")
+    return ExecutionArtifacts(FolderArtifacts(path.with_name(f"{path.name}-{prefix}artifacts")), store)
+
+
+_in_memory: Final[WeakKeyDictionary[JobStore, MemoryArtifacts]] = WeakKeyDictionary()
 
 
 def DatabaseJobStore(  # noqa: N802  named like the stores that it chooses from

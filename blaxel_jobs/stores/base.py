@@ -1,4 +1,4 @@
-"""The store's contract: sixteen verbs at most, synchronous, the workspace first.
+"""The store's contract: synchronous verbs, the workspace first.
 
 A store keeps records and compares versions; it decides nothing. What a task becomes is computed by `core.states` between a load and
 a `save` of one transaction. Any object with these verbs is a store; the suite in tests/stores proves it.
@@ -11,7 +11,8 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from ..core.records import Event, Execution, LeaseRef, Task
+from ..core.records import Definition, Event, Execution, LeaseRef, Signal, Step, Task
+from ..words import JobStatus
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 """The inputs and results that one read of tasks carries."""
@@ -24,6 +25,38 @@ class Position(Struct, frozen=True):
     offset: int = 0
 
 
+class Where(Struct, frozen=True):
+    """Which executions of a workspace. What is None says nothing."""
+
+    job: str | None = None
+    statuses: tuple[JobStatus, ...] | None = None
+    batch: str | None = None
+
+
+ALL: Final = Where()
+
+
+class Tally(Struct, frozen=True):
+    """Numbers that a server counted of one job within one minute, or (minute 0) before all minutes that are kept."""
+
+    workspace: str
+    job: str
+    server: str
+    minute: int
+    """Minutes since 1970."""
+    numbers: dict[str, float]
+
+
+class Backlog(Struct, frozen=True):
+    """Tasks of a job that have not ended, in one status; `oldest` is when the first of them was created."""
+
+    workspace: str
+    job: str
+    status: JobStatus
+    count: int
+    oldest: float
+
+
 class Transaction(Protocol):
     """One write transaction: commits when its block ends, and leaves nothing when the block raises."""
 
@@ -31,8 +64,8 @@ class Transaction(Protocol):
         """The executions with these ids; unknown ids are left out. They cannot change until the transaction ends."""
         ...
 
-    def open_tasks(self, execution: int) -> list[Task]:
-        """The tasks of an execution that have not ended."""
+    def tasks_in(self, execution: int, statuses: Collection[JobStatus]) -> list[Task]:
+        """The tasks of an execution (its `seq`) in these statuses, by their index."""
         ...
 
     def insert(self, news: Sequence[tuple[Execution, Sequence[Task]]]) -> list[Execution | None]:
@@ -41,25 +74,80 @@ class Transaction(Protocol):
         twice in one call."""
         ...
 
-    def claimable(self, workspace: str, jobs: Collection[str] | None, limit: int) -> list[tuple[Task, Execution]]:
-        """Pending tasks that wait for nothing but a worker, the first by (priority, created) first; of these jobs, or of all. No
-        other transaction gets the same ones."""
+    def remove(self, executions: Collection[int]) -> None:
+        """Forget executions (their `seq`), with their tasks, events, steps and signals."""
         ...
 
-    def held(self, refs: Collection[LeaseRef]) -> list[tuple[Task, Execution]]:
-        """The tasks that are running under exactly these leases; a stale lease is left out."""
+    def claimable(
+        self, workspace: str, jobs: Collection[str] | None, limit: int, execution: str | None = None
+    ) -> list[tuple[Task, Execution]]:
+        """Pending tasks that wait for nothing but a worker, the first by (priority, created) first; of these jobs, or of all, or of
+        the one execution with this id. No other transaction gets the same ones."""
         ...
 
-    def expired(self, now: float, workers: Collection[str], limit: int) -> list[tuple[Task, Execution]]:
-        """Running tasks whose lease ended at or before `now`, or is held by one of these workers."""
+    def held(self, workspace: str | None, refs: Collection[LeaseRef]) -> list[tuple[Task, Execution]]:
+        """The tasks that are running under exactly these leases; a stale lease is left out, as is one of another workspace."""
         ...
 
-    def extend(self, refs: Collection[LeaseRef], until: float) -> set[LeaseRef]:
-        """Move the end of these leases. The answer names those that still hold; the others are lost."""
+    def due(self, now: float, dead: str | None, limit: int) -> list[tuple[Task, Execution]]:
+        """Tasks whose `due_at` is at or before `now`: leases that ended, waits that are over. With `dead`, also those that run with
+        workers whose name begins so. The longest due first."""
         ...
 
-    def save(self, executions: Iterable[Execution], tasks: Iterable[Task], events: Iterable[Event]) -> None:
-        """Write changed records back. Loaded and saved in one transaction, they are the newest."""
+    def overdue(self, now: float, limit: int) -> list[Execution]:
+        """Executions whose `deadline` is at or before `now`."""
+        ...
+
+    def extend(self, workspace: str | None, refs: Collection[LeaseRef], until: float) -> dict[LeaseRef, bool]:
+        """Move the end of these leases. The answer names those that still hold, each with whether its execution is paused; the
+        others are lost."""
+        ...
+
+    def steps(self, tasks: Collection[int], name: str | None = None) -> list[Step]:
+        """The steps of these tasks (their `seq`), or those of them with this name: by task, and within one in the order in which
+        they were first saved."""
+        ...
+
+    def signals(self, execution: int) -> list[Signal]:
+        """The events that were sent to an execution, taken ones too, in the order in which they came."""
+        ...
+
+    def holders(self, workspace: str, job: str, key: str | None) -> int:
+        """How many executions of a job hold a slot; with a key, of this concurrency key."""
+        ...
+
+    def parked(self, workspace: str, job: str, key: str | None, limit: int) -> list[Execution]:
+        """Executions of a job that wait for a slot (`waiting_for` is concurrency); with a key, of this one. The first by
+        (priority, created) first."""
+        ...
+
+    def keyed(self, workspace: str, job: str, key: str) -> list[Execution]:
+        """Executions of a concurrency key that have not ended: the first that is pending and has not begun, or else any one; or
+        nothing."""
+        ...
+
+    def save(
+        self,
+        executions: Iterable[Execution],
+        tasks: Iterable[Task],
+        events: Iterable[Event],
+        steps: Iterable[Step] = (),
+        signals: Iterable[Signal] = (),
+    ) -> None:
+        """Write records back, or add them. Loaded and saved in one transaction, they are the newest. A step replaces that of the
+        same task and name, a signal that of the same execution and id."""
+        ...
+
+    def define(self, definition: Definition) -> None:
+        """Keep a job's definition, instead of the one before."""
+        ...
+
+    def count(self, tallies: Iterable[Tally]) -> None:
+        """Keep these numbers, instead of those before of the same (workspace, job, server, minute)."""
+        ...
+
+    def forget_tallies(self, before: int) -> list[Tally]:
+        """Remove the tallies of minutes before this one, minute 0 too, and return them."""
         ...
 
 
@@ -81,8 +169,8 @@ class JobStore(Protocol):
         """The executions with these ids, as last committed; unknown ids are left out."""
         ...
 
-    def page(self, workspace: str, job: str | None, position: Position, limit: int) -> list[Execution]:
-        """Executions of one job, or of all, the newest first."""
+    def page(self, workspace: str, where: Where, position: Position, limit: int) -> list[Execution]:
+        """Executions, the newest first."""
         ...
 
     def tasks(self, workspace: str, execution: int, after: int, limit: int, *, results: bool = True) -> list[Task]:
@@ -94,12 +182,24 @@ class JobStore(Protocol):
         """Events of an execution (its `seq`) whose id is above `after`, in order; 0 starts at the first."""
         ...
 
-    def next_expiry(self) -> float | None:
-        """When the first lease ends, or None without one."""
+    def steps(self, workspace: str, execution: int, offset: int, limit: int) -> list[tuple[str, Step]]:
+        """Steps of an execution's tasks without their values, each with its task's id: by task, and then as they were saved."""
         ...
 
-    def workers(self) -> set[str]:
-        """The workers that hold a lease."""
+    def definitions(self) -> list[Definition]:
+        """The definitions of all jobs, of every workspace."""
+        ...
+
+    def tallies(self) -> list[Tally]:
+        """All that was counted."""
+        ...
+
+    def backlog(self) -> list[Backlog]:
+        """What has not ended, by job and status. Its cost grows with that, not with what has ended."""
+        ...
+
+    def next_due(self) -> float | None:
+        """When the first task or execution is due, or None without one."""
         ...
 
     def close(self) -> None:

@@ -6,7 +6,8 @@ The only hand-written part of the SDK that knows httpx.
 import json
 import os
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
@@ -20,6 +21,7 @@ import httpx
 
 from .. import __version__
 from ..client import api
+from ..client.types import File
 from ..config import Settings, is_platform
 from ..errors import ContractError, InvalidRequest, NotFound, RequestTimeout
 from ..flow import LOOK, Op, Peer
@@ -28,7 +30,7 @@ from ..system import SystemClock, new_key, rng
 from ..watch import QUIET
 from ..words import CONTRACT
 from . import platform
-from .answers import learn, read_answer, read_events
+from .answers import learn, read_answer, read_events, refusal
 from .connections import CALLS, TOKENS, Connections
 from .stand_in import StandIn, Time, Wire, present, stand_in_for
 from .tokens import Tokens
@@ -39,7 +41,7 @@ PLATFORM_VERSION: Final = "2026-09-22"
 """The `Blaxel-Version` of the platform's API that this contract extends."""
 CONNECT_TIMEOUT: Final = 10.0
 
-OURS: Final = Peer(contract=True, missing={"watch_executions"})
+OURS: Final = Peer(contract=True, missing={"watch_executions", "stream_execution_events"})
 """A mock: our own server, but no streams from it, since they bring nothing as long as nobody waits in its time."""
 
 _modules: dict[str, str] = {}
@@ -174,6 +176,27 @@ class HttpSeam:
         finally:
             link.connections.give_back(group)
 
+    @contextmanager
+    def download(self, op: Op) -> Generator[httpx.Response, None, None]:
+        """The answer, with its body still to be read in this thread. Raises as `perform`, also in the middle."""
+        link = self._link()
+        request = _request(link, self._operation(op.id), op.arguments, op.timeout)
+        request.headers.update({"Accept": "application/octet-stream, application/problem+json", "Accept-Encoding": "identity"})
+        refused = None
+        if link.tokens is not None:
+            _authorize(request, refused := link.tokens.get(request.extensions["timeout"]))
+        while True:
+            with _streamed(link.connections, request) as response:
+                if response.status_code != 401 or link.tokens is None or refused is None:
+                    learn(link.peer, op, response)
+                    if response.status_code != 200:
+                        response.read()
+                        raise refusal(response)
+                    yield response
+                    return
+            _authorize(request, link.tokens.get(request.extensions["timeout"], refused))
+            refused = None
+
     def close(self) -> None:
         """Give the sync connections back. The next call opens new ones."""
         link = self._links.get(os.getpid())
@@ -222,6 +245,11 @@ class HttpSeam:
             module = _module(name)
             operation = self._operations[name] = _Operation(module._get_kwargs, module._parse_response)
         return operation
+
+
+def _streamed(wire: Wire, request: httpx.Request) -> AbstractContextManager[httpx.Response]:
+    """What stands in for the network has whole answers only."""
+    return wire.stream_here(request) if isinstance(wire, Connections) else nullcontext(wire.send(request, CALLS))
 
 
 def _read(link: _Link, op: Op, operation: _Operation, response: httpx.Response) -> Any:
@@ -289,7 +317,7 @@ def _request(link: _Link, operation: _Operation, arguments: Mapping[str, Any], a
     params = kwargs.get("params")
     if params:
         url = f"{url}?{urlencode(params)}"
-    content = _encode(kwargs["json"]) if "json" in kwargs else None
+    content = _encode(kwargs["json"]) if "json" in kwargs else kwargs.get("content")
     extensions = {"timeout": _timeout(link.settings.request_timeout, arguments, at_most)}
     try:
         request = httpx.Request(kwargs["method"], url, headers=link.headers, content=content, extensions=extensions)
@@ -297,7 +325,19 @@ def _request(link: _Link, operation: _Operation, arguments: Mapping[str, Any], a
         raise InvalidRequest(f"the arguments make no URL: {error}") from error
     for name, value in kwargs.get("headers", {}).items():
         request.headers[name] = value
+    if "content" in kwargs:
+        _say_what_is_uploaded(request, arguments["body"])
     return request
+
+
+def _say_what_is_uploaded(request: httpx.Request, file: File) -> None:
+    """Its type and, where it is known, its length: then the server need not read it to refuse it."""
+    if file.mime_type is not None:
+        request.headers["Content-Type"] = file.mime_type
+    size = getattr(file.payload, "size", None)
+    if size is not None:
+        request.headers["Content-Length"] = str(size)
+        request.headers.pop("Transfer-Encoding", None)
 
 
 def _timeout(most: float, arguments: Mapping[str, Any], at_most: float | None) -> dict[str, float]:

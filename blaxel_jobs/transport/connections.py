@@ -6,8 +6,8 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -65,18 +65,36 @@ class Connections:
         """Raises ConnectionFailed, RequestTimeout, ContractError."""
         if group != CALLS:
             return self._send(request, group)
+        with self._turn(request):
+            return self._send(request, group)
+
+    @contextmanager
+    def stream_here(self, request: httpx.Request) -> Generator[httpx.Response, None, None]:
+        """As `stream`, in this thread, on a connection for calls."""
+        with self._turn(request):
+            response = self._send(request, CALLS, stream=True)
+            try:
+                yield response
+            except httpx.HTTPError as error:
+                raise self._failure(error) from error
+            finally:
+                response.close()
+
+    @contextmanager
+    def _turn(self, request: httpx.Request) -> Generator[None, None, None]:
+        """Hold a connection for calls."""
         try:
             self._free.get(timeout=request.extensions["timeout"]["pool"])
         except Empty:
             raise RequestTimeout(f"all {self._calls} connections to {self._name} for calls are in use", sent=False) from None
         try:
-            return self._send(request, group)
+            yield
         finally:
             self._free.put(None)
 
-    def _send(self, request: httpx.Request, group: int) -> httpx.Response:
+    def _send(self, request: httpx.Request, group: int, *, stream: bool = False) -> httpx.Response:
         try:
-            return (self._clients.get(group) or self._open(group)).send(request)
+            return (self._clients.get(group) or self._open(group)).send(request, stream=stream)
         except httpx.HTTPError as error:
             raise self._failure(error) from error
 

@@ -1,187 +1,217 @@
-"""One task, from its lease to its report: decode, call the handler, encode, tell."""
+"""One task, from its lease to its report: the handler is called where its definition says, and ends, or is made to."""
 
 import asyncio
 import contextlib
 import logging
-import traceback
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
-from .. import plain
-from ..core.ports import Clock
-from ..core.records import Failure, Json, Leased
+import attrs
+
+from ..artifacts import Artifacts, AsyncArtifacts
+from ..core.ports import Clock, Rng
+from ..core.records import Json, Leased
+from ..core.reports import Completed, Crashed, Failed, Released, Report
 from ..define import JobDef
-from ..errors import ConnectionFailed, LeaseLost, NotSerializable, Unavailable
-from ..words import FailureKind
-from . import codec, simulate
-from .codec import decode, encode_result
-from .context import TaskContext, current
+from ..errors import LeaseLost
+from .context import AnyContext, AsyncTaskContext, TaskContext, current
+from .effects import steps_around
+from .failures import as_error, failed
+from .hold import End, Hold, Suspended
+from .invoke import ainvoke, invoke
 from .leases import Leases
-from .simulate import SimulatedInputError
+from .logs import ids
+from .places import place_of
 from .threads import Threads
+
+if TYPE_CHECKING:
+    from .processes import Processes
 
 log = logging.getLogger("blaxel_jobs.worker")
 
-_OURS: Final = {__file__, simulate.__file__, plain.__file__, codec.__file__}
-FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 5.0
-"""Seconds between two tries to report."""
-MAX_TRACE: Final = 8 * 1024
-MAX_MESSAGE: Final = 4 * 1024
+
+@attrs.frozen
+class Means:
+    """What a run needs of its worker."""
+
+    leases: Leases
+    clock: Clock
+    rng: Rng | None
+    threads: Threads
+    processes: "Callable[[], Processes]"
+    own: Context
+    """Of what the worker does by itself."""
+    ending: Callable[[], bool]
+    """Is the loop being taken down around the worker."""
 
 
 class Run:
     """One task that a worker runs: its handler is called, ends or is stopped, and the outcome is reported.
 
-    `free` is called once, when the handler has left its slot: before the report is acknowledged, and for a sync handler that was
-    stopped only when its thread returns. `ending` says whether the loop is being taken down around it.
+    `free` is called once, when the handler has left its slot: before the report is acknowledged, and for one that was stopped only
+    when its thread, or its process, is free. `on_gone` is called once, from any thread, when the lease is held no longer.
     """
 
-    def __init__(self, leased: Leased, job: JobDef[Any], free: Callable[[], None], ending: Callable[[], bool]) -> None:
+    def __init__(
+        self, leased: Leased, job: JobDef[Any, Any], means: Means, free: Callable[[], None], on_gone: Callable[[], None]
+    ) -> None:
+        """In the worker's loop."""
         self.leased = leased
-        self.context = TaskContext(
-            leased.execution_id, leased.task_id, leased.job, leased.attempt, None, leased.index, leased.metadata, leased.env
-        )
+        self.hold = Hold(leased, means.leases, means.clock, outside=means.threads.outside, on_gone=on_gone, own=means.own)
         self.reported = False
-        """Nothing is left to tell: the outcome was taken, or the lease is another's."""
+        """Nothing is left to tell: the outcome was taken, or the lease is another's, or soon nobody's."""
+        self.context = self._context(job, means)
         self._job = job
+        self._means = means
         self._free = free
-        self._ending = ending
-        self._abandoned = False
-        self._stopped = asyncio.Event()
+        self._ended: asyncio.Event | None = None
         self._handling: asyncio.Future[Any] | None = None
         """What a cancellation reaches the handler by, while it runs."""
 
-    async def run(self, leases: Leases, threads: Threads, clock: Clock) -> None:
+    async def run(self) -> None:
         """Run the handler and report."""
-        if self._abandoned:  # before it began
+        if self.hold.gone:  # before it began
             self._free()
             return
-        outcome = await self._outcome(threads)
-        pause = FIRST_PAUSE
-        while outcome is not None and not self._abandoned:
-            try:
-                await self._report(leases, outcome)
-                self.reported = True
-                return
-            except LeaseLost:
-                self.reported = True
-                log.warning("lease lost, result refused: execution %s task %s", self.leased.execution_id, self.leased.task_id)
-                return
-            except (Unavailable, ConnectionFailed) as error:
-                # What was worked for is not thrown away for a store that is out of reach: the lease is kept alive meanwhile.
-                log.warning("report is tried again: execution %s task %s: %s", self.leased.execution_id, self.leased.task_id, error)
-            await clock.wait(self._stopped, pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+        if self.leased.timeout is not None:
+            self._ended = asyncio.Event()
+            self.hold.start(partial(self._end_after, self._ended, self.leased.timeout))
+        current.set(self.context)
+        steps_around.set(0)
+        try:
+            outcome = await self._outcome()
+        finally:
+            self.hold.close()
+            if self._ended is not None:
+                self._ended.set()
+        await self._report(outcome)
 
-    def abandon(self) -> None:
+    def abandon(self, end: End) -> None:
         """The lease is gone or given back: stop the handler where it can be stopped, and report nothing. In the worker's loop."""
-        self._abandoned = True
-        self._stopped.set()
-        self.context.cancelled = True
+        self.hold.finish(end)
         if self._handling is not None:
             self._handling.cancel()
 
-    async def _report(self, leases: Leases, outcome: Json | Failure) -> None:
-        if isinstance(outcome, Failure):
-            await leases.fail(self.leased.lease, outcome)
-        else:
-            await leases.complete(self.leased.lease, outcome)
+    def stop(self) -> None:
+        """The handler is to unwind at its next verb, and the task to be given back. From any thread."""
+        self.hold.finish(End.STOPPED)
 
-    async def _outcome(self, threads: Threads) -> Json | Failure | None:
-        """What to report; None for a handler that was stopped from outside."""
+    async def _end_after(self, ended: asyncio.Event, seconds: float) -> None:
+        """The time of an execution that is paused stands still."""
+        await self._means.clock.wait(ended, seconds)
+        if not ended.is_set() and self.hold.end is None:
+            self._log(logging.WARNING, "time is up")
+            self.reported = True
+            self.abandon(End.OVER)
+
+    def _log(self, level: int, what: str) -> None:
+        leased = self.leased
+        names = (leased.job, leased.execution_id, leased.task_id, leased.attempt)
+        log.log(level, "%s: job %s execution %s task %s attempt %d", what, *names, extra=ids(leased))
+
+    async def _report(self, outcome: Report | None) -> None:
+        hold = self.hold
+        if hold.end in (End.LOST, End.SUSPENDED):
+            self.reported = True
+        if hold.gone:
+            return
+        if hold.told and not isinstance(outcome, Crashed):
+            outcome = Released()
+        if outcome is None:
+            return
         try:
-            self.context.payload = decode(self.leased.input)
-            outcome: Json | Failure = encode_result(await (self._in_loop() if self._job.is_async else self._in_thread(threads)))
+            await hold.deliver(outcome)
+            self.reported = True
+        except LeaseLost:
+            self.reported = True
+            self._log(logging.WARNING, "lease lost, result refused")
+        except Suspended:
+            pass  # the lease was given back meanwhile
+
+    async def _outcome(self) -> Report | None:
+        """What to report; None for a handler that was stopped from outside, or has to be given up."""
+        from .processes import CrashedError
+
+        outcome: Report
+        try:
+            outcome = await self._called()
         except asyncio.CancelledError:
-            if self._abandoned or self._ending():
+            if self.hold.gone or self._means.ending():
                 return None
-            outcome = failure_of(asyncio.CancelledError("the handler was cancelled by itself"))
+            outcome = failed(asyncio.CancelledError("the handler was cancelled by itself"))
+        except CrashedError as error:
+            self._log(logging.ERROR, f"process lost ({error})")
+            outcome = Crashed(str(error))
         except Exception as error:  # noqa: BLE001  whatever a handler raises is its outcome
-            outcome = failure_of(error)
-            log.info(
-                "handler failed: job %s execution %s task %s: %s",
-                self.leased.job,
-                self.leased.execution_id,
-                self.leased.task_id,
-                outcome.type,
-            )
+            outcome = failed(error)
         finally:
             self._handling = None
+        if isinstance(outcome, Failed) and not self.hold.told:
+            self._log(logging.INFO, f"handler failed ({outcome.failure.type})")
         await self._forget_cancellation()
         return outcome
 
-    async def _in_loop(self) -> Any:
+    async def _called(self) -> Report:
+        executor = self._job.executor
+        if self._job.is_async:
+            return Completed(await self._in_loop())
+        if executor in (None, "thread"):
+            return Completed(await self._in_thread())
+        self._handling = elsewhere = asyncio.ensure_future(self._elsewhere(executor))
+        return await elsewhere
+
+    async def _in_loop(self) -> Json:
         self._handling = asyncio.current_task()
-        current.set(self.context)
         try:
-            return await self._job.run(*self._arguments())
+            return await ainvoke(self._job, self.context, self.leased.input)
         except BaseException as raised:
             if isinstance(raised, Exception | asyncio.CancelledError | GeneratorExit):
                 raise
-            raise _as_error(raised) from raised  # a SystemExit would end the loop, and with it the whole worker
+            raise as_error(raised) from raised  # a SystemExit would end the loop, and with it the whole worker
         finally:
             self._free()
 
-    async def _in_thread(self, threads: Threads) -> Any:
+    async def _in_thread(self) -> Json:
         self._handling = future = asyncio.get_running_loop().create_future()
-        current.set(self.context)
-        handler = partial(copy_context().run, self._job.run, *self._arguments())
-        threads.submit(_call_for(future, handler, self._free))
-        return await future
+        self.hold.around = around = copy_context()
+        handler = partial(around.run, invoke, self._job, self.context, self.leased.input)
+        self._means.threads.submit(_call_for(future, handler, self._free))
+        result: Json = await future
+        return result
 
-    def _arguments(self) -> tuple[Any, ...]:
-        return (self.context, self.context.payload)[: self._job.takes]
+    async def _elsewhere(self, executor: Any) -> Report:
+        place = place_of(self._job)
+        self.hold.around = copy_context()
+        if executor == "process":
+            ports = getattr(self._means.leases, "artifacts", None)
+            port = None if ports is None else ports(self.leased.workspace)
+            return await self._means.processes().run(place, self.hold, port, self._free)
+        from .pools import run_in_pool
+
+        return await run_in_pool(executor, place, self.hold, self._free)
+
+    def _context(self, job: JobDef[Any, Any], means: Means) -> AnyContext:
+        leased, ports = self.leased, getattr(means.leases, "artifacts", None)
+        make: Callable[[], Any] | None = None
+        if ports is not None:
+            make = partial(_artifacts, AsyncArtifacts if job.is_async else Artifacts, ports, leased)
+        kind = AsyncTaskContext if job.is_async else TaskContext
+        return kind(leased, self.hold, means.clock, means.rng, make)
 
     async def _forget_cancellation(self) -> None:
         """A handler that cancels the task that it runs in has cancelled itself, not its report."""
         task = asyncio.current_task()
-        if task is not None and task.cancelling() and not (self._abandoned or self._ending()):
+        if task is not None and task.cancelling() and not (self.hold.gone or self._means.ending()):
             while task.uncancel():
                 pass
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)
 
 
-def failure_of(error: BaseException) -> Failure:
-    """Why a handler failed, as it is stored."""
-    if isinstance(error, NotSerializable):
-        kind = FailureKind.NOT_SERIALIZABLE
-    elif isinstance(error, SimulatedInputError):
-        kind = FailureKind.INVALID_INPUT
-    else:
-        kind = FailureKind.ERROR
-    return Failure(kind, type(error).__qualname__, _message(error)[:MAX_MESSAGE], _trace(error))
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return _text(str(error))
-    except Exception:  # noqa: BLE001  the text of an error is code of the handler's too
-        return f"a {type(error).__qualname__} whose text cannot be had"
-
-
-def _trace(error: BaseException) -> str | None:
-    """The traceback from the handler on; None when the handler itself is not in it."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_frame.f_code.co_filename in _OURS:
-        frame = frame.tb_next
-    if frame is None:
-        return None
-    return _text("".join(traceback.format_exception(type(error), error, frame)))[-MAX_TRACE:]
-
-
-def _text(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _as_error(raised: BaseException) -> Exception:
-    """What a future can carry: no StopIteration, and nothing that is no Exception."""
-    if isinstance(raised, Exception) and not isinstance(raised, StopIteration):
-        return raised
-    return RuntimeError(f"the handler raised {type(raised).__name__}")
+def _artifacts(kind: Any, ports: Callable[[str], Any], leased: Leased) -> Any:
+    return kind(ports(leased.workspace), leased.execution_id)
 
 
 def _call_for(future: asyncio.Future[Any], handler: Callable[[], Any], free: Callable[[], None]) -> Callable[[], None]:
@@ -194,7 +224,7 @@ def _call_for(future: asyncio.Future[Any], handler: Callable[[], Any], free: Cal
             if not future.cancelled():
                 value = handler()
         except BaseException as raised:  # noqa: BLE001  also SystemExit: a handler does not end a thread of the worker
-            error = _as_error(raised)
+            error = as_error(raised)
         try:
             loop.call_soon_threadsafe(_ended, future, value, error, free)
         except RuntimeError:

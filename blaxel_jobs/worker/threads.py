@@ -5,6 +5,7 @@ Daemons: a handler that never returns must not keep the process alive after its 
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from queue import SimpleQueue
 
 Call = Callable[[], None]
@@ -25,6 +26,10 @@ class Threads:
             self._started += 1
             threading.Thread(target=self._run, name=f"blaxel-jobs-handler-{self._started}", daemon=True).start()
         self._calls.put(call)
+
+    def outside(self) -> AbstractContextManager[object]:
+        """Around the time in which the handler of this thread waits for something of ours."""
+        return nullcontext()
 
     def close(self) -> None:
         """Let idle threads end; busy ones end after what they run."""

@@ -1,25 +1,36 @@
 """The worker: claims tasks into its slots, runs their handlers, keeps their leases alive."""
 
 import asyncio
+import concurrent.futures
 import contextlib
+import inspect
 import logging
 import threading
-from collections.abc import Collection, Iterable
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Final
 
-from ..core.ports import Clock
+from ..core.ports import Clock, Rng
 from ..core.records import Leased, LeaseRef
+from ..core.reports import Released
 from ..define import JobDef
 from ..errors import ConfigError, LeaseLost
-from .context import TaskContext
+from .context import AnyContext
+from .hold import End
 from .leases import Leases
-from .run import Run
+from .logs import ids
+from .places import place_of
+from .run import Means, Run
 from .simulate import simulated_job
 from .threads import Threads
+
+if TYPE_CHECKING:
+    from .processes import Processes
 
 log = logging.getLogger("blaxel_jobs.worker")
 
 DEFAULT_SLOTS: Final = 8
+DEFAULT_QUEUE: Final = "default"
 POLL: Final = 1.0
 """Seconds that a claim waits: what another process makes claimable is seen this late at the most."""
 AFTER_ERROR: Final = 1.0
@@ -27,29 +38,45 @@ DEFAULT_GRACE: Final = 10.0
 CLEANUP: Final = 1.0
 """Seconds that handlers get after they were stopped. One that blocks the loop or swallows its cancellation is not waited for."""
 
+Hook = Callable[[], Any]
+"""Sync or async, without arguments."""
+
 
 class Worker:
     """Runs the handlers of `jobs`, `slots` tasks at once.
 
-    Async handlers run in the worker's event loop, sync ones in threads. The loop is one of its own in a thread (`start`, `stop`),
-    or the caller's (`astart`, `astop`). simulate: tasks of jobs without a handler go to the built-in one, or to the one that is
-    given. threads: where sync handlers run, as many at once as there are slots unless given.
+    Async handlers run in the worker's event loop, sync ones in threads, or where their definition says. The loop is one of its own
+    in a thread (`start`, `stop`), or the caller's (`astart`, `astop`).
+
+    queues: serve only the jobs of these. simulate: tasks of jobs without a handler go to the built-in one, or to the one that is
+    given. rng: for the jitter between tries of a step; without one a try waits for the whole bound. threads: where sync handlers
+    run, as many at once as there are slots unless given. on_start: called in the loop before the first task is claimed; what it
+    raises keeps the worker from starting. on_stop: called in the loop after the last handler, if on_start was.
     """
 
     def __init__(
         self,
         leases: Leases,
-        jobs: Iterable[JobDef[Any]] = (),
+        jobs: Iterable[JobDef[Any, Any]] = (),
         *,
         slots: int = DEFAULT_SLOTS,
-        simulate: bool | JobDef[Any] = False,
+        queues: Collection[str] | None = None,
+        simulate: bool | JobDef[Any, Any] = False,
         clock: Clock,
+        rng: Rng | None = None,
         threads: Threads | None = None,
+        on_start: Hook | None = None,
+        on_stop: Hook | None = None,
     ) -> None:
         if slots < 1:
             raise ConfigError(f"slots is 1 or more, not {slots}")
+        if isinstance(queues, str):
+            raise ConfigError(f"queues is a list of names: [{queues!r}]")
+        if queues is not None and simulate:
+            raise ConfigError("the built-in handler takes jobs that nobody defined, and those have no queue: leave out queues")
         self._leases = leases
-        self._jobs: dict[str, JobDef[Any]] = {}
+        self._queues = None if queues is None else frozenset(queues)
+        self._jobs: dict[str, JobDef[Any, Any]] = {}
         self._clock = clock
         self._built_in = simulated_job(clock.sleep) if simulate is True else simulate or None
         self._slots = slots
@@ -57,6 +84,10 @@ class Worker:
         self._held: dict[LeaseRef, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._threads = Threads(slots) if threads is None else threads
+        self._processes: Processes | None = None
+        self._means = Means(leases, clock, rng, self._threads, self._process_pool, copy_context(), self._ending)
+        self._on_start = on_start
+        self._on_stop = on_stop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._freed = asyncio.Event()
         self._revoked: set[LeaseRef] = set()
@@ -68,10 +99,15 @@ class Worker:
         self._no_more_beats = threading.Event()
         self.add(*jobs)
 
-    def add(self, *jobs: JobDef[Any]) -> None:
-        """Serve these too. Raises ConfigError when a name has another definition here already."""
-        self._leases.register(jobs)
-        self._jobs.update((job.name, job) for job in jobs)
+    def add(self, *jobs: JobDef[Any, Any]) -> None:
+        """Serve these too, as far as they are of its queues. Raises ConfigError when a name has another definition here already,
+        and for a handler that is to run in another process and cannot be imported there."""
+        served = [job for job in jobs if self._queues is None or (job.queue or DEFAULT_QUEUE) in self._queues]
+        for job in served:
+            if job.executor not in (None, "thread"):
+                place_of(job)
+        self._leases.register(served)
+        self._jobs.update((job.name, job) for job in served)
         if self._serving is not None:
             self._leases.interrupt()
 
@@ -86,33 +122,55 @@ class Worker:
         return len(self._held)
 
     @property
-    def contexts(self) -> list[TaskContext]:
+    def contexts(self) -> list[AnyContext]:
         """The tasks whose leases it holds, in the order of their claims."""
         return [run.context for run in list(self._held.values())]
 
     def start(self) -> None:
-        """Serve in a thread of its own."""
+        """Serve in a thread of its own. Raises what `on_start` raises."""
         self._open(heartbeats=True)
-        self._serving = threading.Thread(target=self._serve_here, name="blaxel-jobs-worker", daemon=True)
+        started = concurrent.futures.Future[None]()
+        self._serving = threading.Thread(target=self._serve_here, args=(started,), name="blaxel-jobs-worker", daemon=True)
         self._serving.start()
+        if self._on_start is not None:
+            try:
+                started.result()
+            except BaseException:
+                self.stop()
+                raise
 
     async def astart(self, *, heartbeats: bool = True) -> None:
-        """Serve in this loop. heartbeats: False leaves it to the caller to call `beat` in time."""
+        """Serve in this loop. heartbeats: False leaves it to the caller to call `beat` in time. Raises what `on_start` raises."""
         self._open(heartbeats)
-        self._serving = asyncio.create_task(self._serve(), name="blaxel-jobs-worker")
+        started = concurrent.futures.Future[None]()
+        self._serving = asyncio.create_task(self._serve(started), name="blaxel-jobs-worker")
+        if self._on_start is not None:
+            try:
+                await asyncio.wrap_future(started)
+            except BaseException:
+                await self.astop()
+                raise
 
-    def stop(self, grace: float = DEFAULT_GRACE) -> None:
-        """Claim nothing more, give what runs `grace` seconds to end, then stop it and give its tasks back. Twice does no harm."""
+    def stop(self, grace: float = DEFAULT_GRACE, *, at_next_step: bool = False) -> None:
+        """Claim nothing more, give what runs `grace` seconds to end, then stop it and give its tasks back. Twice does no harm.
+
+        at_next_step: have handlers end at their next step, instead of waiting for all that they still do.
+        """
         thread, self._serving = self._serving, None
         if thread is None:
             return
         assert isinstance(thread, threading.Thread), "a worker that serves in a loop is stopped by astop"
         self._claim_no_more()
+        if at_next_step:
+            self._stop_handlers(list(self._held))
         thread.join(grace)
         if thread.is_alive():
             self._call_in_loop(self._abandon_all)
             thread.join(CLEANUP)
-        self._close()
+        if self._begin_close():
+            for lease in list(self._held):
+                self._release(lease)
+            self._leases.close()
 
     async def astop(self, grace: float = DEFAULT_GRACE) -> None:
         """`stop`, for a worker that serves in this loop."""
@@ -125,7 +183,7 @@ class Worker:
         if not task.done():
             self._abandon_all()
             await asyncio.wait([task], timeout=CLEANUP)
-        self._close()
+        await self._aclose()
 
     def beat(self) -> None:
         """One heartbeat: hold all leases for another time, and let go of what is lost."""
@@ -133,15 +191,18 @@ class Worker:
         if not held:
             return
         try:
-            lost = self._leases.heartbeat(held)
+            holding = self._leases.heartbeat(held)
         except Exception:
             log.exception("heartbeat failed and is tried again")
             return
-        if lost:
-            self._lost(lost)
+        if holding.lost:
+            self._lost(holding.lost)
+        if holding.stop:
+            self._stop_handlers(holding.stop)
 
     def _open(self, heartbeats: bool) -> None:
         self._leases.on_lost = self._lost
+        self._leases.on_stop = self._stop_handlers
         self._leases.open()
         if heartbeats:
             threading.Thread(target=self._beat, name="blaxel-jobs-heartbeat", daemon=True).start()
@@ -151,24 +212,39 @@ class Worker:
         self._leases.interrupt()
         self._call_in_loop(self._freed.set)
 
-    def _close(self) -> None:
+    def _begin_close(self) -> bool:
+        """Whether it was still to be done."""
         if self._closed:
-            return
+            return False
         self._closed = True
         self._no_more_beats.set()
-        for lease in list(self._held):
-            self._release(lease)
         self._threads.close()
-        self._leases.close()
+        if self._processes is not None:
+            self._processes.close()
+        return True
+
+    async def _aclose(self) -> None:
+        """In the worker's loop."""
+        if self._begin_close():
+            for lease in list(self._held):
+                await self._arelease(lease)
+            self._leases.close()
 
     def _names(self) -> tuple[str, ...] | None:
         return None if self._built_in is not None else tuple(self._jobs)
 
-    def _serve_here(self) -> None:
+    def _process_pool(self) -> "Processes":
+        if self._processes is None:
+            from .processes import Processes
+
+            self._processes = Processes()
+        return self._processes
+
+    def _serve_here(self, started: concurrent.futures.Future[None]) -> None:
         """Serve in this thread. A SystemExit or KeyboardInterrupt in some task of a handler's ends that task, not the worker."""
         with asyncio.Runner() as runner:
             loop = runner.get_loop()
-            serving = loop.create_task(self._serve())
+            serving = loop.create_task(self._serve(started))
             while not serving.done():
                 try:
                     loop.run_until_complete(serving)
@@ -177,8 +253,14 @@ class Worker:
                 except asyncio.CancelledError:
                     break
 
-    async def _serve(self) -> None:
+    async def _serve(self, started: concurrent.futures.Future[None]) -> None:
         self._loop, self._serving_task = asyncio.get_running_loop(), asyncio.current_task()
+        try:
+            await _call(self._on_start)
+        except BaseException as error:  # noqa: BLE001  who starts the worker is told
+            started.set_exception(error)
+            return
+        started.set_result(None)
         try:
             while not self._stopping:
                 if self._free:
@@ -193,7 +275,11 @@ class Worker:
                 # Taken down from outside, with handlers that run: what they hold goes back at once.
                 self._stopping = True
                 self._abandon_all()
-                self._close()
+                await self._aclose()
+            try:
+                await _call(self._on_stop)
+            except Exception:
+                log.exception("on_stop failed")
 
     async def _claim(self) -> None:
         self._revoked.clear()
@@ -210,7 +296,7 @@ class Worker:
     def _begin(self, leased: Leased) -> None:
         job = self._jobs.get(leased.job) or self._built_in
         assert job is not None, f"claimed {leased.job}, which has no handler here"
-        run = Run(leased, job, self._slot_freed, self._ending)
+        run = Run(leased, job, self._means, self._slot_freed, lambda: self._gone(leased.lease))
         self._held[leased.lease] = run
         if self._stopping:
             return  # what came too late is given back with the rest
@@ -224,11 +310,10 @@ class Worker:
 
     async def _finish(self, run: Run) -> None:
         try:
-            await run.run(self._leases, self._threads, self._clock)
+            await run.run()
         except Exception:
-            log.exception(
-                "report failed, the lease will run out: execution %s task %s", run.leased.execution_id, run.leased.task_id
-            )
+            names = (run.leased.execution_id, run.leased.task_id)
+            log.exception("report failed, the lease will run out: execution %s task %s", *names, extra=ids(run.leased))
         finally:
             # What was stopped with the worker is held until it is given back.
             if run.reported or not (self._stopping or self._ending()):
@@ -254,26 +339,57 @@ class Worker:
         if mine:
             self._call_in_loop(self._abandon, mine)
 
+    def _stop_handlers(self, leases: Collection[LeaseRef]) -> None:
+        """From any thread. What was claimed just now is missed, and in the answer to the next heartbeat."""
+        for lease in leases:
+            run = self._held.get(lease)
+            if run is not None:
+                run.stop()
+
+    def _gone(self, lease: LeaseRef) -> None:
+        """The lease ended with a report, from any thread. What is stopped with the worker is held until it is given back."""
+        run = self._held.get(lease)
+        if run is not None and run.hold.end is not End.OVER:
+            self._held.pop(lease, None)
+
     def _abandon(self, leases: list[LeaseRef]) -> None:
         for lease in leases:
             run = self._held.pop(lease, None)
             if run is not None:
-                run.abandon()
+                run.abandon(End.LOST)
 
     def _abandon_all(self) -> None:
-        for run in self._held.values():
-            run.abandon()
+        for run in list(self._held.values()):
+            run.abandon(End.OVER)
 
     def _release(self, lease: LeaseRef) -> None:
-        try:
-            self._leases.release(lease)
-        except LeaseLost:
-            pass
-        except Exception:
-            log.exception("release failed, the lease will run out")
+        with _given_back():
+            self._leases.report_here(lease, Released())
+
+    async def _arelease(self, lease: LeaseRef) -> None:
+        with _given_back():
+            await self._leases.report(lease, Released())
 
     def _call_in_loop(self, call: Any, *arguments: Any) -> None:
         if self._loop is not None:
             # A loop that is closed has ended what the call was for.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(call, *arguments)
+
+
+@contextlib.contextmanager
+def _given_back() -> Iterator[None]:
+    try:
+        yield
+    except LeaseLost:
+        pass
+    except Exception:
+        log.exception("release failed, the lease will run out")
+
+
+async def _call(hook: Hook | None) -> None:
+    if hook is None:
+        return
+    outcome = hook()
+    if inspect.isawaitable(outcome):
+        await outcome

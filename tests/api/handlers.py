@@ -1,6 +1,7 @@
 """Jobs that the API suite runs, in a server and in process."""
 
 import asyncio
+import threading
 from typing import Any
 
 from blaxel_jobs.define import define_job
@@ -31,4 +32,43 @@ def fail(context: TaskContext, payload: Any) -> None:
     raise ValueError(f"refused {payload}")
 
 
-JOBS = [echo, aecho, describe, fail]
+@define_job("stepper")
+def stepper(context: TaskContext, payload: Any) -> Any:
+    """A step, and a wait for the event `go`."""
+
+    def begin() -> int:
+        context.log.info("begun", n=payload)
+        return 1
+
+    first = context.run("first", begin)
+    context.progress(1, 2, "half")
+    word = context.wait_for_event("go")
+    return {"first": first, "word": word}
+
+
+_broken: set[str] = set()
+
+
+@define_job("once-broken")
+def once_broken(context: TaskContext, payload: Any) -> Any:
+    """Fails the first time that an execution runs it."""
+    context.run("counted", lambda: None)
+    if context.execution_id not in _broken:
+        _broken.add(context.execution_id)
+        raise ValueError("not yet")
+    return "mended"
+
+
+@define_job("looper")
+def looper(context: TaskContext, payload: Any) -> int:
+    """Takes step after step, for longer than a test takes."""
+    for index in range(2000):
+        context.run(f"step-{index}", _pause)
+    return 2000
+
+
+def _pause() -> None:
+    threading.Event().wait(0.02)
+
+
+JOBS = [echo, aecho, describe, fail, stepper, once_broken, looper]

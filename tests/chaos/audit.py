@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from blaxel_jobs.core.records import Event, Execution, Task
 from blaxel_jobs.stores import JobStore, open_store
-from blaxel_jobs.stores.base import Position
+from blaxel_jobs.stores.base import ALL, Position
 from blaxel_jobs.words import FailureKind
 
 ENDED = ("completed", "failed", "cancelled")
@@ -24,9 +24,16 @@ MOVES = {
     "task.started": ("pending", "running"),
     "task.completed": ("running", "completed"),
     "task.failed": ("running", "failed"),
+    "task.retrying": ("running", "pending"),
+    "task.suspended": ("running", "pending"),
     "task.released": ("running", "pending"),
     "task.recovered": ("running", "pending"),
 }
+"""What an event tells of one task. Those of a paused execution are shown as paused while they are pending."""
+ENDS = {"cancelled": "cancelled", "failed_fast": "cancelled", "timed_out": "failed"}
+"""What an event makes of every task that has not ended."""
+NOTES = ("created", "started", "event.sent", "log", "progress")
+"""Events that change no status."""
 
 
 class History(NamedTuple):
@@ -41,7 +48,7 @@ def histories(store: JobStore, workspace: str = "default") -> dict[str, History]
     """Every execution of a workspace by its id, read page by page."""
     found: dict[str, History] = {}
     position = Position()
-    while page := store.page(workspace, None, position, PAGE):
+    while page := store.page(workspace, ALL, position, PAGE):
         for execution in page:
             found[execution.id] = History(execution, _tasks(store, execution), _events(store, execution))
         position = Position(after=page[-1].seq)
@@ -74,67 +81,121 @@ def check_history(history: History, max_recoveries: int = 5) -> None:
     replayed.check(tasks, max_recoveries)
 
 
+class _Told:
+    """A task, as its execution's events tell it."""
+
+    def __init__(self) -> None:
+        self.status = "pending"
+        self.starts = 0
+        self.attempt = 0
+        self.goes_on = False
+        self.errors = 0
+        self.losses = 0
+        self.recoveries = 0
+
+    def reopen(self) -> bool:
+        if self.status not in ("failed", "cancelled"):
+            return False
+        self.status, self.goes_on, self.errors, self.losses = "pending", False, 0, 0
+        return True
+
+    def move(self, event: Event) -> None:
+        self.status = MOVES[event.type][1]
+        if event.type == "task.started":
+            self.starts += 1
+            self.attempt += not self.goes_on
+        self.goes_on = event.type in ("task.suspended", "task.released")
+        kind = None if event.error is None else event.error.kind
+        self.errors += event.type in ("task.retrying", "task.failed") and kind is FailureKind.ERROR
+        lost = event.type == "task.recovered" or (event.type == "task.failed" and kind is FailureKind.WORKER_LOST)
+        self.losses += lost
+        self.recoveries += lost
+
+
 class _Replay:
-    """The statuses of an execution's tasks, as its events tell them."""
+    """The statuses of an execution and its tasks, as its events tell them."""
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
-        self._tasks = {f"task-{index}": "pending" for index in range(execution.total)}
-        self._starts: Counter[str | None] = Counter()
-        self._losses: Counter[str | None] = Counter()
+        self._tasks = {f"task-{index}": _Told() for index in range(execution.total)}
+        self._paused = False
+        self._cancelled = False
+        self._retried = 0
         self._status: str | None = None
 
     def take(self, event: Event) -> None:
         what = f"{self._execution.id}, event {event.id} ({event.type})"
-        assert self._status not in ENDED, f"{what}: comes after the end"
+        assert self._status not in ENDED or event.type == "retried", f"{what}: comes after the end"
         assert (event.type == "created") == (event.id == 1), f"{what}: an execution is created first and once"
-        if event.type == "cancelled":
-            self._tasks = {id: status if status in ENDED else "cancelled" for id, status in self._tasks.items()}
-        elif event.type != "created":
+        if event.type in MOVES:
             self._move(event, what)
+        elif event.type in ENDS:
+            for task in self._tasks.values():
+                task.status = task.status if task.status in ENDED else ENDS[event.type]
+            self._cancelled = event.type == "cancelled"
+        elif event.type in ("paused", "resumed"):
+            assert self._paused == (event.type == "resumed"), f"{what}: it was so already"
+            self._paused = event.type == "paused"
+        elif event.type == "retried":
+            assert self._status == "failed", f"{what}: it was {self._status}"
+            self._retried += sum([task.reopen() for task in self._tasks.values()])
+        else:
+            assert event.type in NOTES, f"{what}: is no event"
         self._status = self._expected()
+        self._paused = self._paused and self._status not in ENDED
         assert event.status == self._status, f"{what}: says {event.status}, and its tasks say {self._status}"
 
     def _move(self, event: Event, what: str) -> None:
         assert event.task in self._tasks, f"{what}: of no task"
-        before, after = MOVES[event.type]
-        assert self._tasks[event.task] == before, f"{what}: {event.task} was {self._tasks[event.task]}"
-        self._tasks[event.task] = after
-        self._starts[event.task] += event.type == "task.started"
-        lost = event.error is not None and event.error.kind is FailureKind.WORKER_LOST
-        self._losses[event.task] += event.type == "task.recovered" or (event.type == "task.failed" and lost)
+        task, before = self._tasks[event.task], MOVES[event.type][0]
+        assert task.status == before, f"{what}: {event.task} was {task.status}"
+        assert not (self._paused and event.type == "task.started"), f"{what}: the execution was paused"
+        task.move(event)
+        self._retried += event.type in ("task.retrying", "task.recovered")
 
     def _expected(self) -> str:
-        counts = Counter(self._tasks.values())
+        counts = Counter(task.status for task in self._tasks.values())
         ended = sum(counts[status] for status in ENDED)
         if ended < self._execution.total:
-            return "running" if counts["running"] or ended else "pending"
-        return "cancelled" if counts["cancelled"] else "failed" if counts["failed"] else "completed"
+            return "paused" if self._paused else "running" if counts["running"] or ended else "pending"
+        return "cancelled" if self._cancelled else "failed" if counts["failed"] else "completed"
 
     def check(self, tasks: list[Task], max_recoveries: int) -> None:
         execution = self._execution
         assert execution.status == self._status, f"{execution.id} is {execution.status}, and its events end {self._status}"
         assert (execution.ended_at is not None) == execution.done == (self._status in ENDED)
-        counts = Counter(self._tasks.values())
+        assert execution.paused == self._paused, f"{execution.id}: paused, and not by its events, or the other way round"
+        counts = Counter(task.status for task in self._tasks.values())
         counted = (execution.running, execution.completed, execution.failed, execution.cancelled)
         assert counted == tuple(counts[status] for status in ("running", *ENDED)), f"the counts of {execution.id} are wrong"
-        assert execution.retried == sum(starts - 1 for starts in self._starts.values() if starts)
+        assert execution.retried == self._retried, f"{execution.id}: {execution.retried} tries again, by its events {self._retried}"
+        assert (execution.error is not None) == (counts["failed"] > 0), f"{execution.id}: {execution.error}, and {counts} tasks"
+        assert not (execution.slot and execution.done), f"{execution.id} has ended and holds a slot"
+        assert not (execution.done and execution.deadline), f"{execution.id} has ended and may run out of time"
         for task in tasks:
             self._check_task(task, max_recoveries)
         recorded = Counter(recovery.task for recovery in execution.recoveries)
-        assert recorded == +self._losses, f"{execution.id}: recoveries {recorded}, and by its events {self._losses}"
+        losses = Counter({id: task.recoveries for id, task in self._tasks.items() if task.recoveries})
+        assert recorded == losses, f"{execution.id}: recoveries {recorded}, and by its events {losses}"
 
     def _check_task(self, task: Task, max_recoveries: int) -> None:
-        what = f"{self._execution.id} {task.id}"
-        assert task.status == self._tasks[task.id], f"{what} is {task.status}, and its events say {self._tasks[task.id]}"
-        assert task.attempt == task.token == self._starts[task.id], f"{what}: attempt, token and starts differ"
-        assert task.losses == self._losses[task.id], f"{what}: losses"
+        what, told = f"{self._execution.id} {task.id}", self._tasks[task.id]
+        status = "paused" if self._paused and told.status == "pending" else told.status
+        assert task.status == status, f"{what} is {task.status}, and its events say {status}"
+        assert (task.token, task.attempt) == (told.starts, told.attempt), f"{what}: token or attempt is not what its starts say"
+        assert (task.errors, task.losses) == (told.errors, told.losses), f"{what}: errors or losses"
+        assert task.errors <= (self._execution.policy.max_retries or 0) + 1, f"{what} failed {task.errors} times"
         assert task.losses <= max_recoveries + 1, f"{what} was lost {task.losses} times"
-        worker_lost = task.error is not None and task.error.kind is FailureKind.WORKER_LOST
+        worker_lost = task.status == "failed" and task.error.kind is FailureKind.WORKER_LOST
         assert worker_lost == (task.losses == max_recoveries + 1), f"{what}: lost {task.losses} times, and its error {task.error}"
         assert (task.result is not None) == (task.status == "completed"), f"{what}: a result and {task.status}"
-        assert (task.error is not None) == (task.status == "failed"), f"{what}: an error and {task.status}"
-        assert (task.lease_until is not None) == (task.status == "running"), f"{what}: a lease and {task.status}"
+        assert task.status != "failed" or task.error is not None, f"{what}: no error and {task.status}"
+        assert (task.ended_at is not None) == (task.status in ENDED), f"{what}: an end and {task.status}"
+        assert task.status != "running" or (task.due_at is not None and task.worker is not None), f"{what}: runs without a lease"
+        tries = [attempt.number for attempt in task.history]
+        assert tries == sorted(set(tries)), f"{what}: its history has the tries {tries}"
+        assert all(1 <= number <= task.attempt for number in tries), f"{what}: {task.attempt} tries, and a history of {tries}"
+        assert task.status not in ("running", "completed") or task.attempt not in tries, f"{what}: the last try is no history"
 
 
 class Found(NamedTuple):
@@ -152,16 +213,28 @@ WRONG = {
         "where (x.total, x.running, x.completed, x.failed, x.cancelled) <> (t.n, t.r, t.c, t.f, t.k)"
     ),
     "executions without a task": "select id from executions where seq not in (select execution from tasks)",
-    "tasks and events without an execution": (
+    "tasks, events, signals and steps of nothing": (
         "select execution from tasks where execution not in (select seq from executions) "
-        "union select execution from events where execution not in (select seq from executions)"
+        "union select execution from events where execution not in (select seq from executions) "
+        "union select execution from signals where execution not in (select seq from executions) "
+        "union select task from steps where task not in (select seq from tasks)"
     ),
     "tasks that run without a lease, or have one and do not run": (
-        "select seq from tasks where (status = 'running') <> (lease_until is not null) "
-        "or (status = 'running') <> (state = 'leased') or (status = 'running' and worker is null)"
+        "select seq from tasks where (status = 'running') <> (state = 'leased') "
+        "or (status = 'running' and (worker is null or due_at is null))"
     ),
-    "pending tasks that nobody would find": (
-        "select seq from tasks where (status = 'pending') <> (state = 'ready') or (status = 'pending' and worker is not null)"
+    "tasks that nobody would find": (
+        "select seq from tasks where (status = 'pending' and waiting_for is null) <> (state = 'ready') "
+        "or (status = 'pending' and waiting_for is not null) <> (state = 'waiting') or (status = 'paused') <> (state = 'paused') "
+        "or (status in ('pending', 'paused') and worker is not null)"
+    ),
+    "tasks that are paused, or not, and their execution is not, or is": (
+        "select t.seq from tasks t join executions x on x.seq = t.execution "
+        "where (t.status = 'paused' and not x.paused) or (t.status = 'pending' and x.paused)"
+    ),
+    "executions that have ended and hold on to something": (
+        "select id from executions where ended_at is not null "
+        "and (slot or paused or deadline is not null or time_left is not null or waiting_for is not null)"
     ),
     "ended tasks that are not filed so": (
         "select seq from tasks where (status in ('completed', 'failed', 'cancelled')) <> (state = 'ended') "
@@ -171,9 +244,9 @@ WRONG = {
         "select x.id from executions x join (select execution, count(*) n, min(id) a, max(id) z from events group by execution) e "
         "on e.execution = x.seq where (e.a, e.n, e.z) <> (1, x.version, x.version)"
     ),
-    "executions that ended not exactly once": (
-        "select x.id from executions x left join events e "
-        "on e.execution = x.seq and e.status in ('completed', 'failed', 'cancelled') group by x.seq having count(e.id) <> "
+    "executions that ended not exactly once, and once more for each retry": (
+        "select x.id from executions x left join events e on e.execution = x.seq group by x.seq having "
+        "coalesce(sum(e.status in ('completed', 'failed', 'cancelled')), 0) - coalesce(sum(e.type = 'retried'), 0) <> "
         "(x.status in ('completed', 'failed', 'cancelled'))"
     ),
     "idempotency keys that stand twice": (
@@ -236,9 +309,12 @@ def runs(path: Path) -> Iterator[tuple[str, str, int]]:
 
 
 def check_runs(path: Path, found: dict[str, History]) -> None:
-    """No attempt ran twice, none that was not given out, and each that counts did run."""
+    """No attempt ran twice unless it was given back, none that was not given out, and each that counts did run."""
     counted = Counter(runs(path))
-    twice = [run for run, times in counted.items() if times > 1]
+    given_back = Counter(
+        (id, event.task) for id, history in found.items() for event in history.events if event.type == "task.released"
+    )
+    twice = [run for run, times in counted.items() if times > 1 + given_back[run[:2]]]
     assert not twice, f"attempts that ran twice: {twice[:5]}"
     attempts = {(id, task.id): task.attempt for id, history in found.items() for task in history.tasks}
     wild = [run for run in counted if not 1 <= run[2] <= attempts.get(run[:2], 0)]

@@ -1,334 +1,390 @@
-"""The engine in a simulated world: a clock moved by hand, workers that stall, die and come back, a client that repeats itself.
+"""The engine in a simulated world: virtual time, a network that loses, doubles and reorders, workers that stall, die and come back.
 
-One seed is one story. An oracle, a model of a few dozen lines, knows what each command must answer; whoever differs is wrong. The
-engine gets its commands as the committer would hand them over: several in one transaction.
+One seed is one story. The workers are models of the real one: they claim, run handlers that take steps, sleep and wait, send
+heartbeats, and ask again when no answer comes. Commands that meet are committed together, as the committer would. The reference
+of tests/model knows what each of them must be answered; whoever differs is wrong.
 """
 
+import heapq
+from collections import Counter
+from collections.abc import Callable, Generator
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
-from blaxel_jobs.core.records import Execution, Failure, Leased, LeaseRef
-from blaxel_jobs.core.requests import read_create
-from blaxel_jobs.core.states import Completed, Failed, Released
-from blaxel_jobs.engine import Engine
-from blaxel_jobs.engine.batch import Created
-from blaxel_jobs.engine.commands import CancelExecution, Claim, Command, CreateExecution, Extend, Recover, Report
-from blaxel_jobs.errors import IllegalTransition, LeaseLost
+from blaxel_jobs.core.records import Leased, LeaseRef
+from blaxel_jobs.core.reports import Answer, Awaited, Completed, Holding, Released, Report, Slept, Stepped
+from blaxel_jobs.engine.commands import Claim, Command, Delete, Extend, SendEvent, Tell, Tick
 from blaxel_jobs.stores import JobStore
-from blaxel_jobs.words import FailureKind, JobPriority
 from tests.chaos.audit import History, check_history, histories
-from tests.clocks import ManualClock
+from tests.model.reference import ENDED, status
+from tests.model.seen import Wrong, expect
+from tests.model.twin import MAX_RECOVERIES, WORKSPACE, Twin, failed, progress, steer
 
-WORKSPACE = "default"
-JOBS = ("a", "b")
-LEASE = 10.0
-MAX_RECOVERIES = 2
-WORKERS = 4
-STEPS = 60
-FAILED = Failed(Failure(FailureKind.ERROR, "ValueError", "no"))
-PRIORITIES = tuple(JobPriority)
+JOBS: Final = ("a", "b")
+LEASE: Final = 10.0
+SLOTS: Final = 3
+WORKERS: Final = 3
+CREATES: Final = 12
+STORY: Final = 90.0
+"""Seconds in which things go wrong. Then all is well, and what is left has to end."""
+PATIENCE: Final = 3.0
+"""Seconds after which a worker asks again."""
+IN_PLACE: Final = 2.0
 
-ORDER = (CreateExecution, Report, CancelExecution, Extend, Recover, Claim)
-"""In which the commands of one batch are taken."""
-
-
-class Wrong(AssertionError):
-    """The engine did something that it must not."""
-
-
-def expect(fact: bool, what: str) -> None:
-    if not fact:
-        raise Wrong(what)
+Handler = Generator[Report | float, Any, None]
+"""Yields what it reports and is sent the answer; or seconds to sleep in place."""
 
 
-@attrs.define
-class TaskModel:
-    """What the oracle knows of a task."""
+@attrs.define(eq=False)
+class Running:
+    """A task that a worker has, and the handler that runs it there."""
 
-    execution: str
-    rank: int
-    """Of its priority."""
-    token: int = 0
-    """How many times it was claimed."""
-    worker: str | None = None
-    """Who has it now."""
-    until: float = 0.0
-    losses: int = 0
-    ended: str | None = None
-    result: str | None = None
+    leased: Leased
+    handler: Handler
+    waits_for: int = 0
+    """The number of the message whose answer it waits for."""
 
 
-class Oracle:
-    """Says what must come out. Tasks are named by (execution id, task id), and by their lease once they have had one."""
+class Network:
+    """Events in virtual time; messages to the engine, which commits together what meets."""
 
-    def __init__(self) -> None:
-        self.tasks: dict[tuple[str, str], TaskModel] = {}
-        self.names: dict[int, tuple[str, str]] = {}
-        """By the number that a lease gives the task."""
-        self.keys: dict[tuple[str, str], tuple[str, int]] = {}
-        """(job, key) -> (execution id, the body it was created with)."""
+    def __init__(self, twin: Twin, rng: Random) -> None:
+        self.twin = twin
+        self.rng = rng
+        self.faulty = True
+        self.happened: Counter[str] = Counter()
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = count(1)
+        self._arrived: list[tuple[Command, Callable[[Any], None] | None]] = []
 
-    def of(self, execution: str) -> list[TaskModel]:
-        return [task for task in self.tasks.values() if task.execution == execution]
+    @property
+    def now(self) -> float:
+        return self.twin.clock.now()
 
-    def holds(self, lease: LeaseRef) -> TaskModel | None:
-        """The task, if this lease on it is the one that counts."""
-        task = self.tasks[self.names[lease.task]]
-        return task if task.worker is not None and task.token == lease.token else None
+    def after(self, seconds: float, do: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (self.now + seconds, next(self._numbers), do))
 
-    def lease(self, task: TaskModel) -> LeaseRef:
-        """The lease under which it runs."""
-        return next(LeaseRef(number, task.token) for number, name in self.names.items() if self.tasks[name] is task)
+    def step(self) -> None:
+        """Let the next thing happen."""
+        at, _, do = heapq.heappop(self._events)
+        self.twin.clock.advance(max(0.0, at - self.now))
+        do()
 
-    def lose(self, task: TaskModel) -> None:
-        task.losses += 1
-        task.worker = None
-        if task.losses > MAX_RECOVERIES:
-            task.ended = "failed"
+    def send(self, command: Command, answer: Callable[[Any], None] | None = None) -> None:
+        """`answer` is called with what comes back: once, never, or more often."""
+        for _ in range(2 if self._goes_wrong("doubled", 0.05) else 1):
+            if not self._goes_wrong("request lost", 0.05):
+                self.after(self._latency(), lambda: self.arrive(command, answer))
+
+    def arrive(self, command: Command, answer: Callable[[Any], None] | None = None) -> None:
+        self._arrived.append((command, answer))
+        if len(self._arrived) == 1:
+            self.after(self.rng.choice((0.0, 0.05, 0.3)), self._commit)
+
+    def _commit(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        outcomes = self.twin.commit(*[command for command, _ in arrived])
+        self.happened["together"] += len(arrived) > 1
+        for (_, answer), outcome in zip(arrived, outcomes, strict=True):
+            if answer is not None and not self._goes_wrong("reply lost", 0.05):
+                self.after(self._latency(), lambda answer=answer, outcome=outcome: answer(outcome))  # type: ignore[misc]
+
+    def _latency(self) -> float:
+        rng = self.rng
+        slow = self.faulty and rng.random() < 0.05
+        return rng.uniform(0.0, 1.5 * LEASE) if slow else rng.uniform(0.0, 0.2)
+
+    def _goes_wrong(self, what: str, how_often: float) -> bool:
+        wrong = self.faulty and self.rng.random() < how_often
+        self.happened[what] += wrong
+        return wrong
 
 
-@attrs.define
-class FakeWorker:
-    """Claims and reports as it likes. A stalled one does nothing until it wakes, and then goes on as if nothing had happened."""
+class Worker:
+    """Claims, runs, reports, beats. While it is asleep nothing reaches it; then it goes on as if nothing had been."""
 
-    name: str
-    leases: list[Leased] = attrs.field(factory=list)
-    stalled: bool = False
+    def __init__(self, name: str, network: Network, world: "World") -> None:
+        self.name = name
+        self.dead = False
+        self.asleep_until = 0.0
+        self._network = network
+        self._world = world
+        self._running: dict[LeaseRef, Running] = {}
+        self._messages = count(1)
+        self._soon(0.0, self._claim)
+        self._soon(0.3 * LEASE, self._beat)
+
+    def _soon(self, seconds: float, do: Callable[[], None]) -> None:
+        """Do this after so long, if it is alive then, and when it is awake."""
+
+        def now() -> None:
+            if self.dead:
+                return
+            sleeps = self.asleep_until - self._network.now
+            if sleeps > 0:
+                self._network.after(sleeps, now)
+            else:
+                do()
+
+        self._network.after(seconds, now)
+
+    def _send(self, command: Command, answer: Callable[[Any], None]) -> None:
+        self._network.send(command, lambda outcome: self._soon(0.0, lambda: answer(outcome)))
+
+    def _claim(self) -> None:
+        room = SLOTS - len(self._running)
+        if room > 0:
+            self._send(Claim(WORKSPACE, None, room, self.name, LEASE), self._claimed)
+        self._soon(1.0, self._claim)
+
+    def _claimed(self, given: list[Leased]) -> None:
+        for leased in given:
+            running = self._running[leased.lease] = Running(leased, self._world.handler(leased))
+            self._go_on(running, None)
+
+    def _beat(self) -> None:
+        if self._running:
+            self._send(Extend(tuple(self._running), LEASE), self._beaten)
+        self._soon(0.3 * LEASE, self._beat)
+
+    def _beaten(self, holding: Holding) -> None:
+        for lease in holding.lost:
+            self._running.pop(lease, None)
+
+    def _go_on(self, running: Running, answer: Answer | None) -> None:
+        if self._running.get(running.leased.lease) is not running:
+            return  # it was told that the lease is lost
+        try:
+            said = running.handler.send(answer)
+        except StopIteration:
+            del self._running[running.leased.lease]
+            return
+        if isinstance(said, float):
+            self._soon(said, lambda: self._go_on(running, None))
+        else:
+            running.waits_for = next(self._messages)
+            self._report(running, said, running.waits_for)
+
+    def _report(self, running: Running, report: Report, number: int) -> None:
+        if self._running.get(running.leased.lease) is not running or running.waits_for != number:
+            return
+
+        def answered(outcome: Any) -> None:
+            if running.waits_for != number:
+                return
+            running.waits_for = 0
+            if isinstance(outcome, Answer):
+                self._go_on(running, outcome)
+            else:
+                self._network.happened["told that it lost its lease"] += 1
+                self._running.pop(running.leased.lease, None)
+
+        self._send(Tell(running.leased.lease, report), answered)
+        self._soon(PATIENCE, lambda: self._report(running, report, number))
 
 
 class World:
     """One story on one store. `run` tells it to its end and checks it."""
 
     def __init__(self, store: JobStore, seed: int) -> None:
-        ids = count(1)
         self._rng = Random(seed)
-        self._clock = ManualClock()
-        self._store = store
-        self._engine = Engine(
-            store, clock=self._clock, new_id=lambda: f"e{next(ids)}", rng=Random(0), lease=LEASE, max_recoveries=MAX_RECOVERIES
-        )
-        self._oracle = Oracle()
+        self._seed = seed
+        self._twin = Twin(store)
+        self._network = Network(self._twin, self._rng)
         self._names = count(1)
-        self._keys = count(1)
-        self._workers = [FakeWorker(f"w{next(self._names)}") for _ in range(WORKERS)]
+        self._workers = [self._new_worker() for _ in range(WORKERS)]
+        self._known: dict[tuple[str, str, str], int] = {}
+        """The first token with which (execution, task, step) came back as a stored value."""
         self._final: dict[str, History] = {}
+        self._deleted: set[str] = set()
+
+    @property
+    def happened(self) -> Counter[str]:
+        """How often things went wrong."""
+        return self._network.happened
 
     def run(self) -> dict[str, History]:
         """Every execution at the end. Raises Wrong or AssertionError."""
-        for step in range(STEPS):
-            self._clock.advance(self._rng.choice((0.0, self._rng.uniform(0.0, LEASE))))
-            self._disturb()
-            self._commit(self._batch())
-            if step == STEPS // 2:
-                self._final = {id: history for id, history in histories(self._store).items() if history.execution.done}
-        self._drain()
+        network, rng, begin = self._network, self._rng, self._twin.clock.now()
+        for job in JOBS:
+            if rng.random() < 0.7:
+                self._define(job)
+        for at in [rng.uniform(0.0, STORY / 2) for _ in range(CREATES)]:
+            network.after(at - at % 5.0, self._create)  # several at once
+        for at in [rng.uniform(0.0, STORY) for _ in range(40)]:
+            network.after(at, self._disturb)
+        for at in (STORY / 2, STORY):
+            network.after(at, self._look)
+        network.after(1.0, self._tick)
+        while network.now < begin + STORY:
+            network.step()
+        self._calm()
+        while not self._all_ended():
+            expect(network.now < begin + 10 * STORY, "something never ends")
+            network.step()
         return self._check()
 
     def close(self) -> None:
-        self._engine.close()
+        self._twin.close()
+
+    def handler(self, leased: Leased) -> Handler:
+        """The same task does the same whenever it is run."""
+        rng = Random(f"{self._seed} {leased.execution_id} {leased.task_id}")
+        stored = {step.name: step for step in leased.steps}
+        for step in leased.steps:
+            if step.kind == "value":
+                self._known.setdefault((leased.execution_id, leased.task_id, step.name), leased.lease.token)
+        for place in range(rng.randrange(1, 6)):
+            kind = rng.choice(("run", "run", "nap", "go", "note", "fail"))
+            seconds, name = rng.choice((0.5, 5.0, 20.0)), f"{kind}-{place}"
+            if name in stored and stored[name].kind != "wait" and not stored[name].remaining:
+                continue
+            answer = yield from self._act(kind, name, seconds, leased, rng)
+            if answer is None or answer.suspended:
+                return
+            if answer.stop:
+                yield Released()
+                return
+            if answer.kind == "sleep":
+                yield answer.remaining
+        yield Completed(f'"{leased.execution_id} {leased.task_id} {leased.attempt}"')
+
+    def _act(self, kind: str, name: str, seconds: float, leased: Leased, rng: Random) -> Generator[Any, Any, Answer | None]:
+        """One act of a handler; None when it was the last."""
+        last = leased.attempt <= rng.randrange(3) and kind == "fail"
+        if kind == "fail":
+            if last:
+                yield failed(rng.choice(("error", "error", "permanent")), rng.choice((None, 2.0)))
+            return None if last else Answer()
+        if kind == "run":
+            yield self._rng.choice((0.0, 1.0, 4.0, 8.0))
+            told = (leased.execution_id, leased.task_id, name)
+            since = self._known.get(told, leased.lease.token + 1)
+            expect(leased.lease.token < since, f"{told} was stored, and runs again")
+            return (yield Stepped(name, f'"{told}"'))  # type: ignore[no-any-return]
+        report = {"nap": Slept(name, seconds, IN_PLACE), "go": Awaited(name, rng.choice((None, 5.0, 30.0)))}.get(
+            kind, progress(1.0)
+        )
+        return (yield report)  # type: ignore[no-any-return]
 
     # What happens
 
-    def _batch(self) -> list[Command]:
-        """Commands that meet in one transaction; now and then the same one twice."""
-        commands = [self._choose() for _ in range(self._rng.choice((1, 1, 2, 5)))]
-        return [*commands, self._rng.choice(commands)] if self._rng.random() < 0.1 else commands
+    def _new_worker(self) -> Worker:
+        return Worker(f"w{next(self._names)}", self._network, self)
+
+    def _define(self, job: str) -> None:
+        rng = self._rng
+        limits = {"concurrency": rng.choice((None, 1, 2, 3)), "per_key": rng.choice((1, 2)), "retries": rng.choice((None, 1))}
+        self._network.arrive(self._twin.definition(job, **limits, retry_delay=1.0, timeout=rng.choice((None, 60.0))))
+
+    def _create(self) -> None:
+        rng = self._rng
+        said: dict[str, Any] = {"maxRetries": rng.randrange(3), "retryDelayMs": 1000, "idempotencyKey": f"key {rng.randrange(20)}"}
+        if rng.random() < 0.6:
+            said |= {
+                "concurrencyKey": rng.choice(("red", "blue")),
+                "onConflict": rng.choice(("queue", "queue", "coalesce", "reject")),
+            }
+        if rng.random() < 0.5:
+            said |= {"priority": rng.choice(("critical", "high", "low")), "failFast": rng.random() < 0.5}
+        if rng.random() < 0.3:
+            said |= {"timeoutMs": rng.choice((5000, 30_000)), "allowQueue": rng.random() < 0.5}
+        if rng.random() < 0.3:
+            said |= {"delayMs": rng.choice((0, 5000)), **({"autoStart": False} if rng.random() < 0.5 else {})}
+        job, tasks = rng.choice(JOBS), rng.randrange(4)
+        if rng.random() < 0.2:
+            plain = {name: value for name, value in said.items() if name not in ("onConflict", "allowQueue")}
+            self._network.send(self._twin.batch(self._twin.engine.new_id(), [(job, tasks, plain), (rng.choice(JOBS), 1, {})]))
+        else:
+            self._network.send(self._twin.create(job, tasks, said))
 
     def _disturb(self) -> None:
-        """Workers stall, wake up, and die. Who dies is replaced; what it held is lost, now or when its lease ends."""
         rng = self._rng
         worker = rng.choice(self._workers)
         roll = rng.random()
-        if roll < 0.1:
-            worker.stalled = True
-        elif roll < 0.2:
-            worker.stalled = False
-        elif roll < 0.25:
-            self._workers[self._workers.index(worker)] = FakeWorker(f"w{next(self._names)}")
-            if rng.random() < 0.5:
-                self._commit([Recover((worker.name,))])
+        if roll < 0.25:
+            worker.asleep_until = self._network.now + rng.uniform(0.0, 3 * LEASE)
+            self.happened["stalled"] += 1
+        elif roll < 0.4:
+            self._die(worker)
+        elif roll < 0.44:
+            self._define(rng.choice(JOBS))
+        elif self._twin.reference.executions:
+            self._meddle(rng.choice(list(self._twin.reference.executions)))
 
-    def _choose(self) -> Command:
-        return self._rng.choices(
-            (self._create, self._again, self._cancel, self._claim, self._report, self._beat, self._recover), (4, 1, 1, 6, 8, 3, 2)
-        )[0]()
+    def _die(self, worker: Worker) -> None:
+        """What it held is lost, now or when its lease ends. Who dies is replaced."""
+        worker.dead = True
+        self.happened["died"] += 1
+        self._workers[self._workers.index(worker)] = self._new_worker()
+        if self._rng.random() < 0.3:
+            self._network.arrive(Tick(f"{worker.name}"))
 
-    def _create(self) -> Command:
-        return self._creating(self._rng.choice(JOBS), str(next(self._keys)), self._rng.randrange(1, 5))
+    def _meddle(self, id: str) -> None:
+        rng = self._rng
+        verb = rng.choice(("pause", "pause", "pause", "cancel", "retry", "retry", "start", "delete", "send", "send"))
+        if verb == "delete":
+            self._deleted.add(id)
+            self._network.send(Delete(WORKSPACE, None, id, rng.random() < 0.3))
+        elif verb == "send":
+            self._send_event(id)
+        else:
+            self._network.send(steer(id, verb))
+        if verb == "pause":
+            self._network.after(rng.uniform(0.0, LEASE), lambda: self._network.send(steer(id, "resume")))
 
-    def _again(self) -> Command:
-        """A create that was sent before, with the same body or with another."""
-        if not self._oracle.keys:
-            return self._create()
-        (job, key), (_, size) = self._rng.choice(list(self._oracle.keys.items()))
-        return self._creating(job, key, size if self._rng.random() < 0.7 else size + 1)
+    def _send_event(self, id: str) -> None:
+        """One that a task waits for, or may."""
+        tasks = self._twin.reference.executions[id]["tasks"]
+        wanted = [task["awaiting"] for task in tasks if task["awaiting"]] or [f"go-{self._rng.randrange(3)}"]
+        self._network.send(SendEvent(WORKSPACE, None, id, self._rng.choice(wanted), "0", f"event {self._rng.randrange(1000)}"))
 
-    def _creating(self, job: str, key: str, size: int) -> Command:
-        body = {"tasks": [{"n": n} for n in range(size)], "priority": PRIORITIES[int(key) % len(PRIORITIES)]}
-        return CreateExecution(read_create(WORKSPACE, job, body, key))
+    def _tick(self) -> None:
+        self._network.arrive(Tick())
+        self._network.after(1.0, self._tick)
 
-    def _cancel(self) -> Command:
-        if not self._oracle.keys:
-            return self._create()
-        (job, _), (id, _) = self._rng.choice(list(self._oracle.keys.items()))
-        return CancelExecution(WORKSPACE, job, id)
+    def _look(self) -> None:
+        """Compare all that can be seen; and keep what has ended, to compare it at the end."""
+        self._twin.check()
+        self._final = {id: history for id, history in histories(self._twin.store).items() if history.execution.done}
 
-    def _claim(self) -> Command:
-        jobs = self._rng.choice((None, JOBS, JOBS[:1]))
-        return Claim(WORKSPACE, jobs, self._rng.randrange(1, 4), self._awake().name, LEASE)
-
-    def _report(self) -> Command:
-        worker = self._awake()
-        if not worker.leases:
-            return self._claim()
-        leased = self._rng.choice(worker.leases)
-        if self._rng.random() < 0.8:
-            worker.leases.remove(leased)  # else it tells it twice
-        return Report(leased.lease, self._rng.choices((self._result(leased), FAILED, Released()), (6, 1, 1))[0])
-
-    def _result(self, leased: Leased) -> Completed:
-        return Completed(f'"{leased.execution_id} {leased.task_id} {leased.attempt}"')
-
-    def _beat(self) -> Command:
-        return Extend(tuple(leased.lease for leased in self._awake().leases), LEASE)
-
-    def _recover(self) -> Command:
-        return Recover()
-
-    def _awake(self) -> FakeWorker:
-        """A stalled worker may still have its say, late: one in four times it is its turn."""
-        awake = [worker for worker in self._workers if not worker.stalled]
-        return self._rng.choice(awake if awake and self._rng.random() < 0.75 else self._workers)
-
-    def _drain(self) -> None:
-        """Everybody wakes up and says what it has to say; then what is left is done."""
+    def _calm(self) -> None:
+        """Nothing goes wrong any more, and nothing waits for a client."""
+        self._network.faulty = False
         for worker in self._workers:
-            worker.stalled = False
-            for leased in worker.leases:
-                self._commit([Report(leased.lease, self._result(leased))])
-            worker.leases = []
-        while any(task.ended is None for task in self._oracle.tasks.values()):
-            self._clock.advance(LEASE)
-            self._commit([Recover(), Claim(WORKSPACE, None, 100, self._workers[0].name, LEASE)])
-            for leased in self._workers[0].leases:
-                self._commit([Report(leased.lease, self._result(leased))])
-            self._workers[0].leases = []
+            worker.asleep_until = 0.0
+        self._help()
 
-    # What must come out
+    def _help(self) -> None:
+        for id, execution in self._twin.reference.executions.items():
+            if execution["paused"]:
+                self._network.arrive(steer(id, "resume"))
+            elif any(task["why"] == "start" for task in execution["tasks"]):
+                self._network.arrive(steer(id, "start"))
+            elif any(task["awaiting"] for task in execution["tasks"]):
+                self._send_event(id)
+        self._network.after(5.0, self._help)
 
-    def _commit(self, commands: list[Command]) -> None:
-        revoked: list[LeaseRef] = []
-        self._engine.listeners.revoked[:] = [revoked.extend]
-        outcomes = self._engine._apply(commands)
-        expected: list[LeaseRef] = []
-        for command, outcome in sorted(zip(commands, outcomes, strict=True), key=lambda pair: ORDER.index(type(pair[0]))):
-            match command:
-                case CreateExecution():
-                    self._created(command, outcome)
-                case Report():
-                    self._reported(command, outcome)
-                case CancelExecution():
-                    expected += self._cancelled(command, outcome)
-                case Extend():
-                    self._extended(command, outcome)
-                case Recover():
-                    expected += self._recovered(command, outcome)
-                case Claim():
-                    self._claimed(command, outcome)
-        expect(sorted(revoked, key=str) == sorted(expected, key=str), f"told that {revoked} are revoked, and not {expected}")
-
-    def _created(self, command: CreateExecution, outcome: Any) -> None:
-        create = command.create
-        name = (create.job, create.idempotency_key or "")
-        id, size = self._oracle.keys.get(name, (None, len(create.inputs)))
-        expect(isinstance(outcome, Created), f"created: {outcome}")
-        execution, disposition = outcome.execution, outcome.disposition
-        tasks = self._engine.store.tasks(execution.workspace, execution.seq, -1, execution.total) if id else ()
-        expect(id is None or create.made(execution, tasks) == (size == len(create.inputs)), f"the key {name} has another body")
-        expect(disposition == ("created" if id is None else "existing"), f"{name} is {disposition}")
-        expect(id in (None, execution.id), f"{name} is {id} and {execution.id}")
-        if id is None:
-            self._oracle.keys[name] = (execution.id, size)
-            for index in range(size):
-                self._oracle.tasks[execution.id, f"task-{index}"] = TaskModel(execution.id, create.priority.rank)
-
-    def _reported(self, command: Report, outcome: Any) -> None:
-        task = self._oracle.holds(command.lease)
-        if task is None:
-            expect(isinstance(outcome, LeaseLost), f"a report under the old {command.lease} was taken")
-            return
-        expect(outcome is None, f"a report under {command.lease} was refused: {outcome}")
-        task.worker = None
-        match command.event:
-            case Completed(result):
-                task.ended, task.result = "completed", result
-            case Failed():
-                task.ended = "failed"
-
-    def _cancelled(self, command: CancelExecution, outcome: Any) -> list[LeaseRef]:
-        tasks = self._oracle.of(command.id)
-        still_open = [task for task in tasks if task.ended is None]
-        if not still_open and "cancelled" not in {task.ended for task in tasks}:
-            expect(isinstance(outcome, IllegalTransition), f"{command.id} had ended and was cancelled: {outcome}")
-            return []
-        expect(isinstance(outcome, Execution) and outcome.status == "cancelled", f"{command.id} was not cancelled: {outcome}")
-        revoked = [self._oracle.lease(task) for task in still_open if task.worker is not None]
-        for task in still_open:
-            task.ended, task.worker = "cancelled", None
-        return revoked
-
-    def _extended(self, command: Extend, outcome: Any) -> None:
-        holding = [(lease, self._oracle.holds(lease)) for lease in command.leases]
-        expect(outcome == {lease for lease, task in holding if task is None}, f"of {command.leases} these are lost: {outcome}")
-        for _, task in holding:
-            if task is not None:
-                task.until = self._clock.now() + command.lease
-
-    def _recovered(self, command: Recover, outcome: Any) -> list[LeaseRef]:
-        lost = [
-            task
-            for task in self._oracle.tasks.values()
-            if task.worker is not None and (task.until <= self._clock.now() or task.worker in command.workers)
-        ]
-        expect(outcome == len(lost), f"{outcome} tasks were taken back, and {len(lost)} were lost")
-        revoked = [self._oracle.lease(task) for task in lost]
-        for task in lost:
-            self._oracle.lose(task)
-        return revoked
-
-    def _claimed(self, command: Claim, outcome: Any) -> None:
-        jobs = command.jobs or JOBS
-        of_job = {id: job for (job, _), (id, _) in self._oracle.keys.items()}
-        waiting = [
-            (name, task)
-            for name, task in self._oracle.tasks.items()
-            if task.ended is None and task.worker is None and of_job[task.execution] in jobs
-        ]
-        waiting.sort(key=lambda entry: entry[1].rank)
-        given = [(leased.execution_id, leased.task_id) for leased in outcome]
-        expect(given == [name for name, _ in waiting[: command.limit]], f"given out: {given}")
-        for leased, (name, task) in zip(outcome, waiting, strict=False):
-            self._oracle.names[leased.lease.task] = name
-            task.token += 1
-            task.worker, task.until = command.worker, self._clock.now() + command.lease
-            expect(leased.attempt == leased.lease.token == task.token, f"{leased.lease} is no new lease of {name}")
-        for worker in self._workers:
-            if worker.name == command.worker:
-                worker.leases += outcome
+    def _all_ended(self) -> bool:
+        return all(status(execution) in ENDED for execution in self._twin.reference.executions.values())
 
     def _check(self) -> dict[str, History]:
-        found = histories(self._store)
-        expect(found.keys() == {id for id, _ in self._oracle.keys.values()}, "the executions are not those that were created")
-        for id, history in found.items():
+        self._twin.check()
+        found = histories(self._twin.store)
+        for history in found.values():
             check_history(history, MAX_RECOVERIES)
-            expect(history.execution.done, f"{id} has not ended")
-            for task in history.tasks:
-                model = self._oracle.tasks[id, task.id]
-                seen = (task.status, task.result, task.losses, task.attempt)
-                expect(seen == (model.ended, model.result, model.losses, model.token), f"{id} {task.id} is {seen}, not {model}")
         for id, history in self._final.items():
-            expect(found[id] == history, f"{id} had ended and changed")
+            now = found.get(id)
+            if now is None:
+                expect(id in self._deleted, f"{id} had ended and is gone")
+            elif now != history:
+                later = now.events[len(history.events) :]
+                expect(now.events[: len(history.events)] == history.events, f"{id} had ended, and its past is another")
+                expect(bool(later) and later[0].type == "retried", f"{id} had ended and changed")
         return found
+
+
+__all__ = ["World", "Wrong"]

@@ -9,8 +9,8 @@ import pytest
 
 from blaxel_jobs import JobsClient
 from blaxel_jobs.engine import Engine, LocalLeases
-from blaxel_jobs.engine.batch import RECOVER_LIMIT
 from blaxel_jobs.engine.boot import Boot
+from blaxel_jobs.engine.claiming import TICK_LIMIT
 from blaxel_jobs.engine.commands import Claim
 from blaxel_jobs.stores import open_store
 from blaxel_jobs.system import SystemClock, id_factory
@@ -49,7 +49,7 @@ def losses(engine: Engine, id: str) -> int:
 
 
 def test_a_dead_boot_gives_everything_back_however_much_it_held(open_engine: Open) -> None:
-    many = 2 * RECOVER_LIMIT + 1
+    many = 2 * TICK_LIMIT + 1
     dead = open_engine()
     id = hold(dead, many, "embedded:1:dead")
     dead.close()

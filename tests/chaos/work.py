@@ -21,13 +21,15 @@ PATIENT_ATTEMPTS = 3
 """Later attempts do not pause, so that nothing is lost with its worker again and again by mere chance."""
 
 
-def _note(context: TaskContext) -> None:
-    """In one write, so that lines of several threads and processes never mix."""
+def _note(context: TaskContext) -> bool:
+    """Whether the task runs for the first time. Written at once, so that lines of several threads and processes never mix."""
+    first = f"{context.execution_id} {context.task_id} " not in (RUNS.read_text() if RUNS.exists() else "")
     file = os.open(RUNS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(file, f"{context.execution_id} {context.task_id} {context.attempt}\n".encode())
     finally:
         os.close(file)
+    return first
 
 
 def _pause(context: TaskContext, payload: dict[str, Any]) -> float:
@@ -57,37 +59,35 @@ def in_thread(context: TaskContext, payload: dict[str, Any]) -> Any:
 
 @define_job("gated")
 def gated(context: TaskContext) -> Any:
-    """The first attempt waits for the gate; the others do not."""
-    _note(context)
-    while context.attempt == 1 and not GATE.exists():
+    """The first run waits for the gate; the others do not."""
+    first = _note(context)
+    while first and not GATE.exists():
         time.sleep(0.005)
     return {"attempt": context.attempt}
 
 
 @define_job("patient")
 async def patient(context: TaskContext) -> Any:
-    """The first attempt never ends; the others do at once."""
-    _note(context)
-    if context.attempt == 1:
+    """The first run never ends; the others do at once."""
+    if _note(context):
         await asyncio.Event().wait()
     return {"attempt": context.attempt}
 
 
 @define_job("blocking")
 async def blocking(context: TaskContext) -> Any:
-    """The first attempt blocks the worker's loop."""
-    _note(context)
-    if context.attempt == 1:
+    """The first run blocks the worker's loop."""
+    if _note(context):
         time.sleep(LONG)
     return {"attempt": context.attempt}
 
 
 @define_job("deaf")
 async def deaf(context: TaskContext) -> Any:
-    """The first attempt does not let itself be cancelled."""
-    _note(context)
+    """The first run does not let itself be cancelled."""
+    first = _note(context)
     end = time.monotonic() + LONG
-    while context.attempt == 1 and time.monotonic() < end:
+    while first and time.monotonic() < end:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(LONG)
     return {"attempt": context.attempt}

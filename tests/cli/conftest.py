@@ -30,6 +30,16 @@ def gate(context, payload):
     while not os.path.exists(payload["until"]):
         time.sleep(0.01)
     return "open"
+
+
+@define_job("needs")
+def needs(context, payload):
+    context.log.warning("looking\\x1b[31m", where=payload["file"])
+    context.progress(1, 2, "half")
+    context.run("look", os.path.exists, payload["file"])
+    if not os.path.exists(payload["file"]):
+        raise ValueError("not there")
+    return "found"
 """
 
 

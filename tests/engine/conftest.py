@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from blaxel_jobs.core.records import Leased
+from blaxel_jobs.core.reports import Answer, Report
 from blaxel_jobs.engine import Engine
-from blaxel_jobs.engine.commands import Claim
+from blaxel_jobs.engine.commands import Claim, Tell
+from blaxel_jobs.engine.recovery import tick
 from blaxel_jobs.stores import JobStore, open_store
 from tests.clocks import ManualClock
 
@@ -33,6 +35,31 @@ class Harness:
 
     def cancel(self, id: str, job: str = "job") -> dict[str, Any]:
         return self.engine.call("cancel_job_execution", WORKSPACE, {"job": job, "execution_id": id})
+
+    def do(self, verb: str, id: str, **arguments: Any) -> Any:
+        """One of the verbs on executions, such as `pause`."""
+        return self.engine.call(f"{verb}_execution", WORKSPACE, {"execution_id": id, **arguments})
+
+    def send(self, id: str, name: str, event_id: str | None = None) -> str:
+        body = {"name": name, **({} if event_id is None else {"id": event_id})}
+        return str(self.engine.call("send_execution_event", WORKSPACE, {"execution_id": id, "body": body})["disposition"])
+
+    def define(self, job: str = "job", **body: Any) -> None:
+        self.engine.call("put_job", WORKSPACE, {"job": job, "body": body})
+
+    def tell(self, leased: Leased, report: Report) -> Answer:
+        answer: Answer = self.engine.submit(Tell(leased.lease, report))
+        return answer
+
+    def pass_time(self, seconds: float) -> None:
+        """And do what is due then."""
+        self.clock.advance(seconds)
+        tick(self.engine)
+
+    def waits(self, *ids: str) -> list[Any]:
+        """What each of these waits for, by its record."""
+        found = {each.id: each for each in self.engine.store.get(WORKSPACE, ids)}
+        return [found[id].waiting_for for id in ids]
 
     def events(self, id: str, job: str = "job") -> list[dict[str, Any]]:
         data: list[dict[str, Any]] = self.engine.call("list_job_execution_events", WORKSPACE, {"job": job, "execution_id": id})[

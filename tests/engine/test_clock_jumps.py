@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from blaxel_jobs.core.records import LeaseRef
+from blaxel_jobs.core.reports import Holding
 from blaxel_jobs.engine.commands import Extend
 from tests.clocks import ManualClock
 
@@ -14,8 +15,8 @@ LEASE = 10.0
 
 
 def beat(harness: Harness, *leases: LeaseRef, lease: float = LEASE) -> set[LeaseRef]:
-    lost: set[LeaseRef] = harness.engine.submit(Extend(leases, lease))
-    return lost
+    holding: Holding = harness.engine.submit(Extend(leases, lease))
+    return set(holding.lost)
 
 
 def run(harness: Harness, seconds: float, *alive: LeaseRef, lease: float = LEASE) -> set[LeaseRef]:

@@ -3,8 +3,8 @@
 import pytest
 
 from blaxel_jobs.core.records import LeaseRef
-from blaxel_jobs.core.states import Released
-from blaxel_jobs.engine.commands import Report
+from blaxel_jobs.core.reports import Released
+from blaxel_jobs.engine.commands import Tell
 from blaxel_jobs.errors import StoreError, Unavailable
 from blaxel_jobs.stores import MemoryJobStore
 
@@ -22,7 +22,7 @@ async def test_a_closed_engine_says_so(harness: Harness) -> None:
     with pytest.raises(Unavailable, match="closed"):
         await harness.engine.acall("get_job_execution", "default", arguments)
     with pytest.raises(Unavailable, match="closed"):
-        await harness.engine.asubmit(Report(LeaseRef(1, 1), Released()))
+        await harness.engine.asubmit(Tell(LeaseRef(1, 1), Released()))
     with pytest.raises(Unavailable, match="closed"):
         harness.engine.watch("default", {"ids": [id]}, 1.0)
 

@@ -5,14 +5,15 @@ from typing import Any
 import pytest
 
 from blaxel_jobs.core.records import Failure, LeaseRef
-from blaxel_jobs.core.states import Completed, Failed, Released
-from blaxel_jobs.engine.commands import Extend, Report
-from blaxel_jobs.engine.recovery import recover
+from blaxel_jobs.core.reports import Completed, Failed, Holding, Released
+from blaxel_jobs.engine.commands import Extend, Tell
+from blaxel_jobs.engine.recovery import tick
 from blaxel_jobs.errors import IllegalTransition, LeaseLost
 from blaxel_jobs.words import FailureKind
 
 from .conftest import Harness
 
+HELD = Holding(lost=frozenset(), stop=frozenset())
 REPORTS = [Completed("1"), Failed(Failure(FailureKind.ERROR, "ValueError", "no")), Released()]
 
 
@@ -34,32 +35,32 @@ def test_a_report_with_an_old_token_changes_nothing(harness: Harness, report: An
     id = harness.create()["executionId"]
     [old] = harness.claim(worker="zombie", lease=10.0)
     harness.clock.advance(10.0)
-    assert recover(harness.engine) == 1
+    assert tick(harness.engine).recovered == 1
     [new] = harness.claim(worker="other")
     before = harness.get(id)
     with pytest.raises(LeaseLost):
-        harness.engine.submit(Report(old.lease, report))
-    assert harness.engine.submit(Extend((old.lease, new.lease), 10.0)) == {old.lease}
+        harness.engine.submit(Tell(old.lease, report))
+    assert harness.engine.submit(Extend((old.lease, new.lease), 10.0)) == Holding(lost=frozenset({old.lease}), stop=frozenset())
     assert harness.get(id) == before
-    harness.engine.submit(Report(new.lease, Completed('"done"')))
+    harness.engine.submit(Tell(new.lease, Completed('"done"')))
     assert harness.get(id)["status"] == "completed"
 
 
 def test_a_lease_that_never_was_is_lost(harness: Harness) -> None:
     with pytest.raises(LeaseLost):
-        harness.engine.submit(Report(LeaseRef(999, 1), Completed("1")))
+        harness.engine.submit(Tell(LeaseRef(999, 1), Completed("1")))
 
 
 @pytest.mark.row("S1-17")
 def test_two_reports_of_one_lease_count_once(harness: Harness) -> None:
     id = harness.create(tasks=[{}, {}])["executionId"]
     first, second = harness.claim()
-    harness.engine.submit(Report(first.lease, Completed("1")))
+    harness.engine.submit(Tell(first.lease, Completed("1")))
     with pytest.raises(LeaseLost):
-        harness.engine.submit(Report(first.lease, Completed("2")))
+        harness.engine.submit(Tell(first.lease, Completed("2")))
     view = harness.get(id)
     assert (view["status"], view["stats"]["success"], view["stats"]["running"]) == ("running", 1, 1)
-    harness.engine.submit(Report(second.lease, Failed(Failure(FailureKind.ERROR, "ValueError", "no"))))
+    harness.engine.submit(Tell(second.lease, Failed(Failure(FailureKind.ERROR, "ValueError", "no"))))
     view = harness.get(id)
     assert (view["status"], view["error"]["message"]) == ("failed", "no")
     assert [bytes(value) for value in view["results"]] == [b"1", b"null"]
@@ -70,10 +71,10 @@ def test_a_heartbeat_keeps_a_lease(harness: Harness) -> None:
     [leased] = harness.claim(lease=10.0)
     for _ in range(5):
         harness.clock.advance(9.0)
-        assert recover(harness.engine) == 0
-        assert harness.engine.submit(Extend((leased.lease,), 10.0)) == set()
+        assert tick(harness.engine).recovered == 0
+        assert harness.engine.submit(Extend((leased.lease,), 10.0)) == HELD
     harness.clock.advance(10.0)
-    assert recover(harness.engine) == 1
+    assert tick(harness.engine).recovered == 1
 
 
 def test_s4_10_losses_fail_a_task_at_last_and_are_all_recorded(make) -> None:
@@ -84,7 +85,7 @@ def test_s4_10_losses_fail_a_task_at_last_and_are_all_recorded(make) -> None:
         [leased] = harness.claim(worker=f"w{attempt}")
         assert leased.attempt == attempt
         harness.clock.advance(10.0)
-        assert recover(harness.engine) == 1
+        assert tick(harness.engine).recovered == 1
     view = harness.get(id)
     assert (view["status"], view["error"]["kind"], view["tasks"][0]["attempts"]) == ("failed", "worker_lost", 3)
     assert [(r["worker"], r["attempt"], r["reason"]) for r in view["recoveries"]] == [
@@ -98,8 +99,8 @@ def test_dead_workers_lose_their_leases_at_once_and_others_keep_theirs(harness: 
     harness.create(tasks=[{}, {}])
     harness.claim(1, worker="embedded:dead")
     [kept] = harness.claim(1, worker="remote:alive")
-    assert recover(harness.engine, ("embedded:dead",)) == 1
-    assert harness.engine.submit(Extend((kept.lease,), 10.0)) == set()
+    assert tick(harness.engine, "embedded:dead").recovered == 1
+    assert harness.engine.submit(Extend((kept.lease,), 10.0)) == HELD
     [again] = harness.claim()
     assert again.attempt == 2
 
@@ -107,17 +108,17 @@ def test_dead_workers_lose_their_leases_at_once_and_others_keep_theirs(harness: 
 def test_cancel_is_final(harness: Harness) -> None:
     id = harness.create(tasks=[{}, {}, {}])["executionId"]
     done, running = harness.claim(2)
-    harness.engine.submit(Report(done.lease, Completed("1")))
+    harness.engine.submit(Tell(done.lease, Completed("1")))
     revoked: list[LeaseRef] = []
     harness.engine.listeners.revoked.append(revoked.extend)
     view = harness.cancel(id)
     assert (view["status"], view["stats"]["success"], view["stats"]["cancelled"]) == ("cancelled", 1, 2)
     assert revoked == [running.lease]
     with pytest.raises(LeaseLost):
-        harness.engine.submit(Report(running.lease, Completed("2")))
+        harness.engine.submit(Tell(running.lease, Completed("2")))
     assert harness.claim() == []
     harness.clock.advance(60.0)
-    assert recover(harness.engine) == 0
+    assert tick(harness.engine).recovered == 0
     again = harness.cancel(id)
     assert (again["status"], again["metadata"]["updatedAt"]) == ("cancelled", view["metadata"]["updatedAt"])
     assert [event["type"] for event in harness.events(id)][-1] == "cancelled"
@@ -126,7 +127,7 @@ def test_cancel_is_final(harness: Harness) -> None:
 def test_what_has_ended_cannot_be_cancelled(harness: Harness) -> None:
     id = harness.create()["executionId"]
     [leased] = harness.claim()
-    harness.engine.submit(Report(leased.lease, Completed("1")))
+    harness.engine.submit(Tell(leased.lease, Completed("1")))
     with pytest.raises(IllegalTransition, match="completed"):
         harness.cancel(id)
     assert harness.get(id)["status"] == "completed"
@@ -136,11 +137,11 @@ def test_what_has_ended_cannot_be_cancelled(harness: Harness) -> None:
 def test_the_event_log_is_a_path(harness: Harness) -> None:
     id = harness.create(tasks=[{}, {}])["executionId"]
     first, _ = harness.claim()
-    harness.engine.submit(Report(first.lease, Completed("1")))
+    harness.engine.submit(Tell(first.lease, Completed("1")))
     harness.clock.advance(10.0)
-    recover(harness.engine)
+    tick(harness.engine)
     [again] = harness.claim()
-    harness.engine.submit(Report(again.lease, Completed("2")))
+    harness.engine.submit(Tell(again.lease, Completed("2")))
     events = harness.events(id)
     assert [event["id"] for event in events] == list(range(1, 8))
     assert [(event["type"], event.get("task"), event["status"]) for event in events] == [

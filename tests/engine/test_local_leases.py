@@ -27,10 +27,10 @@ class Failing(MemoryJobStore):
         transaction = super().begin()
         claimable = transaction.claimable  # type: ignore[attr-defined]
 
-        def choosy(workspace: str, jobs: Any, limit: int) -> Any:
+        def choosy(workspace: str, jobs: Any, limit: int, execution: str | None = None) -> Any:
             if workspace == self.bad:
                 raise Unavailable("the disk is full")
-            return claimable(workspace, jobs, limit)
+            return claimable(workspace, jobs, limit, execution)
 
         transaction.claimable = choosy  # type: ignore[attr-defined]
         return transaction

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from blaxel_jobs.core.states import Completed
-from blaxel_jobs.engine.commands import Report
+from blaxel_jobs.core.reports import Completed
+from blaxel_jobs.engine.commands import Tell
 from blaxel_jobs.errors import IdempotencyConflict
 from blaxel_jobs.stores.base import MAX_BYTES
 
@@ -19,7 +19,7 @@ def done(harness: Harness, tasks: int, text: str = "x" * LARGE, **body: Any) -> 
     """The id of an execution whose every task completed with this text."""
     id: str = harness.create(**body or {"tasks": [{}] * tasks})["executionId"]
     for leased in harness.claim():
-        harness.engine.submit(Report(leased.lease, Completed(f'"{text}"')))
+        harness.engine.submit(Tell(leased.lease, Completed(f'"{text}"')))
     return id
 
 

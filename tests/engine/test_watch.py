@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from blaxel_jobs.core.states import Completed
+from blaxel_jobs.core.reports import Completed
 from blaxel_jobs.engine import Engine
-from blaxel_jobs.engine.commands import Claim, Report
+from blaxel_jobs.engine.commands import Claim, Tell
 from blaxel_jobs.errors import InvalidRequest
 from blaxel_jobs.stores import open_store
-from blaxel_jobs.system import SystemClock
+from blaxel_jobs.system import SystemClock, id_factory
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -25,14 +25,14 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 
 def engine_on(url: str) -> Engine:
-    ids = iter(f"e{n}" for n in range(1, 10_000))
-    engine = Engine(open_store(url), clock=SystemClock(), new_id=lambda: next(ids), rng=Random(0))
+    engine = Engine(open_store(url), clock=SystemClock(), new_id=id_factory(), rng=Random(0))
     engine.start()
     return engine
 
 
-def create(engine: Engine) -> str:
-    return str(engine.call("create_job_execution", "default", {"job": "job", "body": {"input": 1}})["executionId"])
+def create(engine: Engine) -> None:
+    """An execution `e1`."""
+    engine.call("create_job_execution", "default", {"job": "job", "body": {"input": 1, "executionId": "e1"}})
 
 
 async def claim(engine: Engine) -> Any:
@@ -50,11 +50,11 @@ async def test_a_watch_tells_every_change_and_ends(engine: Engine) -> None:
     assert said(await anext(watch)) == [("e1", "pending", False), ("nope", "unknown", True)]
     leased = await claim(engine)
     assert said(await anext(watch)) == [("e1", "running", False)]
-    await engine.asubmit(Report(leased.lease, Completed("1")))
+    await engine.asubmit(Tell(leased.lease, Completed("1")))
     assert said(await anext(watch)) == [("e1", "completed", True)]
     with pytest.raises(StopAsyncIteration):
         await anext(watch)
-    assert engine._waiters.keys() == []
+    assert engine.waiters.keys() == []
 
 
 async def test_a_quiet_watch_says_so(engine: Engine) -> None:
@@ -63,7 +63,7 @@ async def test_a_quiet_watch_says_so(engine: Engine) -> None:
     assert said(await anext(watch)) == [("e1", "pending", False)]
     assert await anext(watch) == []
     await watch.aclose()
-    assert engine._waiters.keys() == []
+    assert engine.waiters.keys() == []
 
 
 async def test_a_foreign_workspace_is_unknown(engine: Engine) -> None:
@@ -108,7 +108,7 @@ async def test_what_another_process_does_is_seen_too(tmp_path: Path) -> None:
     poll = asyncio.ensure_future(here.acall("get_job_execution_status", "default", arguments))
     assert said(await anext(watch)) == [("e1", "pending", False)]
     leased = await claim(there)
-    await there.asubmit(Report(leased.lease, Completed("1")))
+    await there.asubmit(Tell(leased.lease, Completed("1")))
     while (update := said(await anext(watch))) != [("e1", "completed", True)]:
         assert update[0][0] == "e1"
     assert (await poll)["status"] == "completed"

@@ -120,7 +120,7 @@ def test_a_wait_ends_when_its_manager_is_closed(url: str) -> None:
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    keys = manager._engine._waiters.keys
+    keys = manager._engine.waiters.keys
     while not keys():
         threading.Event().wait(0.001)
     manager.close()

@@ -37,7 +37,8 @@ def test_the_python_blocks_run(tmp_path: Path):
     assert printed[0] == "completed\n"
     assert printed[1].count("completed {") == 3
     assert printed[3] == "{'words': 6}\n"
-    assert len(printed) == 5
+    assert printed[5] == "{'parcel': 'parcel for c1-5'}\n"
+    assert len(printed) == 7
     assert "2 passed" in tested
 
 
@@ -50,5 +51,7 @@ def test_the_commands_are_targets_and_the_options_exist():
         subprocess.run([cli, command, "--help"], env=environment, capture_output=True, text=True, check=True).stdout
         for command in ("serve", "run", "list")
     )
+    worker = [sys.executable, "-m", "blaxel_jobs.worker", "--help"]
+    shown += subprocess.run(worker, env=environment, capture_output=True, text=True, check=True).stdout
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)):
         assert option in shown, option

@@ -25,6 +25,8 @@ def test_the_blocks_of_the_sdk_page_run(tmp_path: Path):
     assert lines[2] == "True completed"
     assert lines[8] == str(["completed"] * 3)
     assert "completed True 0" in lines
+    assert "start completed" in lines
+    assert "3 ['created', 'task.started', 'task.completed']" in lines
     assert lines[-3:] == ["input.items[1]", "['configure()']", "True"]
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 import blaxel_jobs
-from blaxel_jobs import Execution, ExecutionList, Job, Jobs, JobsClient
+from blaxel_jobs import Batch, Execution, ExecutionList, Job, Jobs, JobsClient
 from blaxel_jobs.paging import Page
 
 WITHOUT_IO = {"job", "to_dict"}
-ITERATORS = {"auto_paging_iter", "as_completed", "watch"}
+ITERATORS = {"auto_paging_iter", "as_completed", "stream_events", "watch"}
 """They serve both `for` and `async for`."""
-PUBLIC = [Job, Execution, ExecutionList, Page, Jobs, JobsClient]
+PUBLIC = [Job, Execution, Batch, ExecutionList, Page, Jobs, JobsClient]
 
 
 def verbs(cls: type) -> Iterator[tuple[str, Any]]:
@@ -37,6 +37,25 @@ def test_k_07_every_sync_verb_has_an_async_twin_of_the_same_signature(cls: type)
         assert inspect.iscoroutinefunction(twin)
         assert inspect.signature(twin) == inspect.signature(found.pop(name)), name
     assert not found, "async verbs without a sync one"
+
+
+VERBS = ("start", "pause", "resume", "cancel", "retry", "rerun", "delete")
+
+
+def test_the_verbs_are_named_alike_everywhere():
+    for verb in VERBS:
+        assert hasattr(Execution, verb)
+        assert all(hasattr(cls, f"{verb}_execution") for cls in (Job, Jobs))
+    for name in ("send_event", "stream_events", "list_steps"):
+        assert all(hasattr(cls, name) for cls in (Job, Jobs, Execution))
+
+
+def test_every_field_of_a_create_is_an_option_in_pythons_units():
+    from blaxel_jobs import CreateJobExecutionRequest
+    from blaxel_jobs.options import CreateOptions
+
+    fields = {name.removesuffix("_ms") for name in inspect.signature(CreateJobExecutionRequest).parameters}
+    assert fields - {"input", "tasks", "id", "job_id", "workspace_id"} == CreateOptions.__annotations__.keys()
 
 
 def test_s1_34_s1_35_the_python_names_say_seconds_and_a():
@@ -87,8 +106,10 @@ def test_importing_two_names_loads_little():
     modules = loaded_by("from blaxel_jobs import bl_job, CreateJobExecutionRequest")
     ours = {name for name in modules if name.startswith("blaxel_jobs")}
     assert ours == {
-        "blaxel_jobs", "blaxel_jobs.errors", "blaxel_jobs.words", "blaxel_jobs.config", "blaxel_jobs.define", "blaxel_jobs.flow",
-        "blaxel_jobs.waiting", "blaxel_jobs.streams", "blaxel_jobs.watch", "blaxel_jobs.paging", "blaxel_jobs.execution",
+        "blaxel_jobs", "blaxel_jobs.errors", "blaxel_jobs.words", "blaxel_jobs.job_names", "blaxel_jobs.policy",
+        "blaxel_jobs.config", "blaxel_jobs.define", "blaxel_jobs.options", "blaxel_jobs.flow", "blaxel_jobs.verbs",
+        "blaxel_jobs.waiting", "blaxel_jobs.streams", "blaxel_jobs.watch", "blaxel_jobs.events", "blaxel_jobs.paging",
+        "blaxel_jobs.snapshot", "blaxel_jobs.execution", "blaxel_jobs.batch", "blaxel_jobs.figures", "blaxel_jobs.by_id",
         "blaxel_jobs.jobs", "blaxel_jobs.client", "blaxel_jobs.client.types",
         "blaxel_jobs.client.models", "blaxel_jobs.client.models.create_job_execution_request",
     }  # fmt: skip

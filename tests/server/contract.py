@@ -40,25 +40,31 @@ def check_schema(name: str, value: Any) -> None:
 
 
 def content_of(method: str, path: str) -> tuple[str, dict[str, Any]] | None:
-    """Media type and schema of the 200 answer to this request, None for a path or method that the contract does not have."""
-    for template, item in DOCUMENT["paths"].items():
+    """Media type and schema of the answer to this request, None for a path or method that the contract does not have.
+
+    Of a path that is spelt out and one with a name in its place, the first is meant.
+    """
+    for template, item in sorted(DOCUMENT["paths"].items(), key=lambda entry: entry[0].count("{")):
         prefix = "" if "servers" in item else DOCUMENT["servers"][0]["url"]
         if re.fullmatch(prefix + re.sub(r"\{\w+\}", "[^/]+", template), path):
             operation = item.get({"HEAD": "get"}.get(method, method.lower()))
-            if operation:
+            if operation and "200" in operation["responses"]:
                 ((media_type, content),) = operation["responses"]["200"]["content"].items()
                 return media_type, content["schema"]
     return None
 
 
-def read_events(lines: Iterable[str]) -> list[tuple[str, Any]]:
+def read_events(lines: Iterable[str], schema: str = "ExecutionUpdate") -> list[tuple[str, Any]]:
     """All events of a stream of server-sent events; see `each_event`."""
-    return list(each_event(lines))
+    return list(each_event(lines, schema))
 
 
-def each_event(lines: Iterable[str]) -> Iterator[tuple[str, Any]]:
-    """The events of a watch as they come: ("comment", text), ("update", ExecutionUpdate) or ("end", {}). Raises for others."""
-    name = None
+def each_event(lines: Iterable[str], schema: str = "ExecutionUpdate") -> Iterator[tuple[str, Any]]:
+    """The events of a stream as they come: ("comment", text), ("update", of this schema) or ("end", {}). Raises for others.
+
+    Where an event says `id:`, it is that of what it carries.
+    """
+    name = id = None
     ended = False
     for line in lines:
         assert not ended or not line, "the end comes last"
@@ -69,16 +75,20 @@ def each_event(lines: Iterable[str]) -> Iterator[tuple[str, Any]]:
             assert value in ("update", "end")
             assert name is None
             name = value
+        elif field == "id":
+            assert id is None
+            id = value
         elif field == "data":
             assert name is not None
             data = json.loads(value)
             if name == "update":
-                check_schema("ExecutionUpdate", data)
+                check_schema(schema, data)
+                assert id == (str(data["id"]) if schema == "JobExecutionEvent" else None)
             else:
                 assert data == {}
                 ended = True
             yield name, data
-            name = None
+            name = id = None
         else:
             assert line == "", line
 
@@ -95,11 +105,11 @@ def check_answer(response: httpx.Response) -> None:
         content = content_of(request.method, request.url.raw_path.partition(b"?")[0].decode())
         assert content is not None, f"{request.method} {request.url} is not in the contract, and was answered 200"
         media_type, schema = content
-        assert response.headers["content-type"] == media_type
+        assert response.headers["content-type"].partition(";")[0] == media_type
         if media_type == "text/event-stream":
             assert "content-length" not in response.headers
-            read_events(response.text.split("\n"))
-        else:
+            read_events(response.text.split("\n"), "ExecutionUpdate" if request.method == "POST" else "JobExecutionEvent")
+        elif media_type == "application/json":
             check_schema(schema["$ref"].rpartition("/")[2], response.json())
     else:
         assert response.headers["content-type"] == "application/problem+json"

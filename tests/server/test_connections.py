@@ -46,7 +46,7 @@ def read_problem(answer: bytes, status: int) -> dict[str, Any]:
 
 
 def waiting(engine: Engine) -> int:
-    return len(engine._waiters.keys())
+    return len(engine.waiters.keys())
 
 
 def await_true(condition: Callable[[], object], seconds: float = 10) -> None:

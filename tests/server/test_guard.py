@@ -190,11 +190,11 @@ async def test_scopes(make_app: MakeApp, scopes: tuple[str, ...], reads: bool, s
         assert (await client.head(f"{EXECUTIONS}/x/status")).status_code == (404 if reads else 403)
         assert (await client.post(EXECUTIONS, json={"input": 1})).status_code == (200 if submits else 403)
         assert (await client.delete(f"{EXECUTIONS}/x")).status_code == (404 if submits else 403)
-        for route in ("/v0/watch", "/v0/executions/status"):
+        for route in ("/v0/watch", "/v0/statuses"):
             assert (await client.post(route, json={"ids": ["x"]})).status_code == (200 if reads else 403)
 
 
-@pytest.mark.parametrize("route", ["/v0/watch", "/v0/executions/status"])
+@pytest.mark.parametrize("route", ["/v0/watch", "/v0/statuses"])
 async def test_a_post_that_only_reads_is_kept_from_other_pages_too(make_app: MakeApp, route: str) -> None:
     async with client_of(make_app(origins=[APP])) as client:
         for origin, status in (("https://evil.example", 403), (APP, 200)):
@@ -214,7 +214,7 @@ async def test_workspaces_do_not_see_each_other(make_app: MakeApp) -> None:
         for tail in ("", "/status", "/tasks", "/events"):
             assert (await client.get(f"{EXECUTIONS}/{of_a}{tail}", headers=bearer("b"))).status_code == 404
         assert (await client.delete(f"{EXECUTIONS}/{of_a}", headers=bearer("b"))).status_code == 404
-        seen = (await client.post("/v0/executions/status", json={"ids": [of_a]}, headers=bearer("b"))).json()["data"]
+        seen = (await client.post("/v0/statuses", json={"ids": [of_a]}, headers=bearer("b"))).json()["data"]
         assert seen == [{"id": of_a, "status": "unknown", "done": True}]
         watched = await client.post("/v0/watch", json={"ids": [of_a]}, headers=bearer("b"))
         assert read_events(watched.text.split("\n")) == [("update", seen[0]), ("end", {})]

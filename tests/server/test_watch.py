@@ -162,13 +162,13 @@ async def test_while_it_drains_a_stream_tells_what_is_and_ends(make_app: MakeApp
     ],
     ids=lambda value: repr(value)[:30],
 )
-@pytest.mark.parametrize("route", ["/v0/watch", "/v0/executions/status"])
+@pytest.mark.parametrize("route", ["/v0/watch", "/v0/statuses"])
 async def test_what_is_no_list_of_ids(client: httpx.AsyncClient, route: str, body: bytes, status: int, path: str | None) -> None:
     refused = await client.post(route, content=body)
     assert (refused.status_code, refused.json().get("path")) == (status, path)
 
 
-@pytest.mark.parametrize("route", ["/v0/watch", "/v0/executions/status"])
+@pytest.mark.parametrize("route", ["/v0/watch", "/v0/statuses"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
 async def test_other_methods(client: httpx.AsyncClient, route: str, method: str) -> None:
     refused = await client.request(method, route)

@@ -79,7 +79,8 @@ async def tick() -> None: ...
 def in_process() -> None:
     with blaxel_jobs.JobManager("sqlite:///jobs.db") as manager:
         wherever_they_run(manager)
-        assert_type(manager.register(word_count), blaxel_jobs.Job)
+        assert_type(manager.register(word_count), blaxel_jobs.Job[Mapping[str, str], dict[str, int]])
         assert_type(manager.register(word_count, tick), tuple[blaxel_jobs.Job, ...])
         assert_type(manager.trigger("word-count", {"text": "a b"}).wait_done(), blaxel_jobs.Execution)
-    assert_type(word_count.run(None, {"text": "a"}), dict[str, int])
+    assert_type(word_count, blaxel_jobs.JobDef[Mapping[str, str], dict[str, int]])
+    assert_type(tick, blaxel_jobs.JobDef[Any, None])

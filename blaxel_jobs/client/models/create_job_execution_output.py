@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..models.job_execution_metadata import JobExecutionMetadata
     from ..models.job_execution_spec import JobExecutionSpec
     from ..models.job_execution_stats import JobExecutionStats
+    from ..models.progress import Progress
     from ..models.recovery import Recovery
 
 
@@ -26,7 +28,9 @@ class CreateJobExecutionOutput:
 
     Attributes:
         execution_id (str):
-        disposition (str): `created`, or `existing` for a key or id that was seen before.
+        disposition (str): `created`, `existing` for a key or id that was seen before, or `coalesced` for a pending one
+            of the same concurrency
+            key.
         metadata (JobExecutionMetadata):
         spec (JobExecutionSpec):
         status (str): pending, running, paused, completed, failed or cancelled. Text, not an enumeration: a word that a
@@ -35,7 +39,9 @@ class CreateJobExecutionOutput:
         done (bool):
         waiting_for (str | Unset): Why it waits: start, time, event, dependencies, concurrency, retry or worker. Left
             out when it does not.
+        wait_until (datetime.datetime | Unset): When that wait ends by itself.
         stats (JobExecutionStats | Unset):
+        progress (Progress | Unset): How far something is.
         error (Failure | Unset): Why an execution or a task failed.
         recoveries (list[Recovery] | Unset):
     """
@@ -47,7 +53,9 @@ class CreateJobExecutionOutput:
     status: str
     done: bool
     waiting_for: str | Unset = UNSET
+    wait_until: datetime.datetime | Unset = UNSET
     stats: JobExecutionStats | Unset = UNSET
+    progress: Progress | Unset = UNSET
     error: Failure | Unset = UNSET
     recoveries: list[Recovery] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -67,9 +75,17 @@ class CreateJobExecutionOutput:
 
         waiting_for = self.waiting_for
 
+        wait_until: str | Unset = UNSET
+        if not isinstance(self.wait_until, Unset):
+            wait_until = self.wait_until.isoformat()
+
         stats: dict[str, Any] | Unset = UNSET
         if not isinstance(self.stats, Unset):
             stats = self.stats.to_dict()
+
+        progress: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.progress, Unset):
+            progress = self.progress.to_dict()
 
         error: dict[str, Any] | Unset = UNSET
         if not isinstance(self.error, Unset):
@@ -96,8 +112,12 @@ class CreateJobExecutionOutput:
         )
         if waiting_for is not UNSET:
             field_dict["waitingFor"] = waiting_for
+        if wait_until is not UNSET:
+            field_dict["waitUntil"] = wait_until
         if stats is not UNSET:
             field_dict["stats"] = stats
+        if progress is not UNSET:
+            field_dict["progress"] = progress
         if error is not UNSET:
             field_dict["error"] = error
         if recoveries is not UNSET:
@@ -111,6 +131,7 @@ class CreateJobExecutionOutput:
         from ..models.job_execution_metadata import JobExecutionMetadata
         from ..models.job_execution_spec import JobExecutionSpec
         from ..models.job_execution_stats import JobExecutionStats
+        from ..models.progress import Progress
         from ..models.recovery import Recovery
 
         d = dict(src_dict)
@@ -128,12 +149,26 @@ class CreateJobExecutionOutput:
 
         waiting_for = d.pop("waitingFor", UNSET)
 
+        _wait_until = d.pop("waitUntil", UNSET)
+        wait_until: datetime.datetime | Unset
+        if isinstance(_wait_until, Unset):
+            wait_until = UNSET
+        else:
+            wait_until = datetime.datetime.fromisoformat(_wait_until)
+
         _stats = d.pop("stats", UNSET)
         stats: JobExecutionStats | Unset
         if isinstance(_stats, Unset):
             stats = UNSET
         else:
             stats = JobExecutionStats.from_dict(_stats)
+
+        _progress = d.pop("progress", UNSET)
+        progress: Progress | Unset
+        if isinstance(_progress, Unset):
+            progress = UNSET
+        else:
+            progress = Progress.from_dict(_progress)
 
         _error = d.pop("error", UNSET)
         error: Failure | Unset
@@ -155,7 +190,9 @@ class CreateJobExecutionOutput:
             status=status,
             done=done,
             waiting_for=waiting_for,
+            wait_until=wait_until,
             stats=stats,
+            progress=progress,
             error=error,
             recoveries=recoveries,
         )

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from attrs import define as _attrs_define
 
 from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.retry_policy import RetryPolicy
+
 
 T = TypeVar("T", bound="CreateJobExecutionRequest")
 
@@ -25,9 +30,26 @@ class CreateJobExecutionRequest:
             characters.
         tags (list[str] | Unset): Labels to filter by, without control characters.
         metadata (Any | Unset): The user's own fields. They come back as `metadata.custom`.
-        priority (str | Unset): Which execution is taken first.
+        priority (str | Unset): Which execution is taken first. Nothing that runs is pre-empted.
         env (Any | Unset): Environment variables for the tasks. Their values never come back.
         memory (int | Unset): Memory for each task in MB, for runners that can limit it.
+        auto_start (bool | Unset): False creates it without starting it; it waits for the start verb.
+        run_at (datetime.datetime | Unset): When it may start (RFC 3339, with its offset). Not together with `delayMs`.
+        delay_ms (int | Unset): How long after its create it may start, in milliseconds.
+        max_retries (int | Unset): Tries of a task after the first that failed.
+        retry_delay_ms (int | Unset): The time between two tries of a task, always the same, in milliseconds. Not
+            together with `retryPolicy`.
+        retry_policy (RetryPolicy | Unset): How long a failed task waits for its next try: `initialMs` before the first
+            retry, `factor` times more before each next one,
+            `maxMs` at most. With full jitter that is the bound of a random wait.
+        timeout_ms (int | Unset): Milliseconds from its first start to its end, without the time that it is paused. Then
+            it fails, kind timeout.
+        fail_fast (bool | Unset): The first task that fails for good ends the others.
+        concurrency_key (str | Unset): Executions of one job with the same key run one after the other, or as many at
+            once as the job's definition says.
+        on_conflict (str | Unset): What to do while the concurrency key is in use: `queue` behind those that have it,
+            `coalesce` with one that is pending
+            (it is answered, and its input stays), or `reject` (409).
         allow_queue (bool | Unset): False answers 429 instead of queueing when the job is at its limit.
         id (str | Unset): Accepted from the platform's SDKs and ignored.
         job_id (str | Unset): Accepted from the platform's SDKs and ignored; the path names the job.
@@ -45,6 +67,16 @@ class CreateJobExecutionRequest:
     priority: str | Unset = UNSET
     env: Any | Unset = UNSET
     memory: int | Unset = UNSET
+    auto_start: bool | Unset = UNSET
+    run_at: datetime.datetime | Unset = UNSET
+    delay_ms: int | Unset = UNSET
+    max_retries: int | Unset = UNSET
+    retry_delay_ms: int | Unset = UNSET
+    retry_policy: RetryPolicy | Unset = UNSET
+    timeout_ms: int | Unset = UNSET
+    fail_fast: bool | Unset = UNSET
+    concurrency_key: str | Unset = UNSET
+    on_conflict: str | Unset = UNSET
     allow_queue: bool | Unset = UNSET
     id: str | Unset = UNSET
     job_id: str | Unset = UNSET
@@ -76,6 +108,30 @@ class CreateJobExecutionRequest:
         env = self.env
 
         memory = self.memory
+
+        auto_start = self.auto_start
+
+        run_at: str | Unset = UNSET
+        if not isinstance(self.run_at, Unset):
+            run_at = self.run_at.isoformat()
+
+        delay_ms = self.delay_ms
+
+        max_retries = self.max_retries
+
+        retry_delay_ms = self.retry_delay_ms
+
+        retry_policy: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.retry_policy, Unset):
+            retry_policy = self.retry_policy.to_dict()
+
+        timeout_ms = self.timeout_ms
+
+        fail_fast = self.fail_fast
+
+        concurrency_key = self.concurrency_key
+
+        on_conflict = self.on_conflict
 
         allow_queue = self.allow_queue
 
@@ -110,6 +166,26 @@ class CreateJobExecutionRequest:
             field_dict["env"] = env
         if memory is not UNSET:
             field_dict["memory"] = memory
+        if auto_start is not UNSET:
+            field_dict["autoStart"] = auto_start
+        if run_at is not UNSET:
+            field_dict["runAt"] = run_at
+        if delay_ms is not UNSET:
+            field_dict["delayMs"] = delay_ms
+        if max_retries is not UNSET:
+            field_dict["maxRetries"] = max_retries
+        if retry_delay_ms is not UNSET:
+            field_dict["retryDelayMs"] = retry_delay_ms
+        if retry_policy is not UNSET:
+            field_dict["retryPolicy"] = retry_policy
+        if timeout_ms is not UNSET:
+            field_dict["timeoutMs"] = timeout_ms
+        if fail_fast is not UNSET:
+            field_dict["failFast"] = fail_fast
+        if concurrency_key is not UNSET:
+            field_dict["concurrencyKey"] = concurrency_key
+        if on_conflict is not UNSET:
+            field_dict["onConflict"] = on_conflict
         if allow_queue is not UNSET:
             field_dict["allowQueue"] = allow_queue
         if id is not UNSET:
@@ -123,6 +199,8 @@ class CreateJobExecutionRequest:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        from ..models.retry_policy import RetryPolicy
+
         d = dict(src_dict)
         input = d.pop("input", UNSET)
 
@@ -146,6 +224,36 @@ class CreateJobExecutionRequest:
 
         memory = d.pop("memory", UNSET)
 
+        auto_start = d.pop("autoStart", UNSET)
+
+        _run_at = d.pop("runAt", UNSET)
+        run_at: datetime.datetime | Unset
+        if isinstance(_run_at, Unset):
+            run_at = UNSET
+        else:
+            run_at = datetime.datetime.fromisoformat(_run_at)
+
+        delay_ms = d.pop("delayMs", UNSET)
+
+        max_retries = d.pop("maxRetries", UNSET)
+
+        retry_delay_ms = d.pop("retryDelayMs", UNSET)
+
+        _retry_policy = d.pop("retryPolicy", UNSET)
+        retry_policy: RetryPolicy | Unset
+        if isinstance(_retry_policy, Unset):
+            retry_policy = UNSET
+        else:
+            retry_policy = RetryPolicy.from_dict(_retry_policy)
+
+        timeout_ms = d.pop("timeoutMs", UNSET)
+
+        fail_fast = d.pop("failFast", UNSET)
+
+        concurrency_key = d.pop("concurrencyKey", UNSET)
+
+        on_conflict = d.pop("onConflict", UNSET)
+
         allow_queue = d.pop("allowQueue", UNSET)
 
         id = d.pop("id", UNSET)
@@ -166,6 +274,16 @@ class CreateJobExecutionRequest:
             priority=priority,
             env=env,
             memory=memory,
+            auto_start=auto_start,
+            run_at=run_at,
+            delay_ms=delay_ms,
+            max_retries=max_retries,
+            retry_delay_ms=retry_delay_ms,
+            retry_policy=retry_policy,
+            timeout_ms=timeout_ms,
+            fail_fast=fail_fast,
+            concurrency_key=concurrency_key,
+            on_conflict=on_conflict,
             allow_queue=allow_queue,
             id=id,
             job_id=job_id,

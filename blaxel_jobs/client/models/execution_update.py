@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -10,6 +11,7 @@ from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.job_execution_stats import JobExecutionStats
+    from ..models.progress import Progress
 
 
 T = TypeVar("T", bound="ExecutionUpdate")
@@ -27,7 +29,9 @@ class ExecutionUpdate:
         job (str | Unset):
         waiting_for (str | Unset): Why it waits: start, time, event, dependencies, concurrency, retry or worker. Left
             out when it does not.
+        wait_until (datetime.datetime | Unset): When that wait ends by itself.
         stats (JobExecutionStats | Unset):
+        progress (Progress | Unset): How far something is.
     """
 
     id: str
@@ -35,7 +39,9 @@ class ExecutionUpdate:
     done: bool
     job: str | Unset = UNSET
     waiting_for: str | Unset = UNSET
+    wait_until: datetime.datetime | Unset = UNSET
     stats: JobExecutionStats | Unset = UNSET
+    progress: Progress | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -49,9 +55,17 @@ class ExecutionUpdate:
 
         waiting_for = self.waiting_for
 
+        wait_until: str | Unset = UNSET
+        if not isinstance(self.wait_until, Unset):
+            wait_until = self.wait_until.isoformat()
+
         stats: dict[str, Any] | Unset = UNSET
         if not isinstance(self.stats, Unset):
             stats = self.stats.to_dict()
+
+        progress: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.progress, Unset):
+            progress = self.progress.to_dict()
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -66,14 +80,19 @@ class ExecutionUpdate:
             field_dict["job"] = job
         if waiting_for is not UNSET:
             field_dict["waitingFor"] = waiting_for
+        if wait_until is not UNSET:
+            field_dict["waitUntil"] = wait_until
         if stats is not UNSET:
             field_dict["stats"] = stats
+        if progress is not UNSET:
+            field_dict["progress"] = progress
 
         return field_dict
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         from ..models.job_execution_stats import JobExecutionStats
+        from ..models.progress import Progress
 
         d = dict(src_dict)
         id = d.pop("id")
@@ -86,6 +105,13 @@ class ExecutionUpdate:
 
         waiting_for = d.pop("waitingFor", UNSET)
 
+        _wait_until = d.pop("waitUntil", UNSET)
+        wait_until: datetime.datetime | Unset
+        if isinstance(_wait_until, Unset):
+            wait_until = UNSET
+        else:
+            wait_until = datetime.datetime.fromisoformat(_wait_until)
+
         _stats = d.pop("stats", UNSET)
         stats: JobExecutionStats | Unset
         if isinstance(_stats, Unset):
@@ -93,13 +119,22 @@ class ExecutionUpdate:
         else:
             stats = JobExecutionStats.from_dict(_stats)
 
+        _progress = d.pop("progress", UNSET)
+        progress: Progress | Unset
+        if isinstance(_progress, Unset):
+            progress = UNSET
+        else:
+            progress = Progress.from_dict(_progress)
+
         execution_update = cls(
             id=id,
             status=status,
             done=done,
             job=job,
             waiting_for=waiting_for,
+            wait_until=wait_until,
             stats=stats,
+            progress=progress,
         )
 
         execution_update.additional_properties = d

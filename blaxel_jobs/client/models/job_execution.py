@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ..models.job_execution_spec import JobExecutionSpec
     from ..models.job_execution_stats import JobExecutionStats
     from ..models.job_execution_task import JobExecutionTask
+    from ..models.progress import Progress
     from ..models.recovery import Recovery
 
 
@@ -33,7 +35,9 @@ class JobExecution:
         done (bool): True once the execution has ended. Clients wait on this.
         waiting_for (str | Unset): Why it waits: start, time, event, dependencies, concurrency, retry or worker. Left
             out when it does not.
+        wait_until (datetime.datetime | Unset): When that wait ends by itself.
         stats (JobExecutionStats | Unset):
+        progress (Progress | Unset): How far something is.
         tasks (list[JobExecutionTask] | Unset): The first 100, or as many as have 8 MB of inputs and results. Not in
             lists.
         result (Any | Unset): The value of the task of an `input` execution that completed. Not in lists.
@@ -49,7 +53,9 @@ class JobExecution:
     status: str
     done: bool
     waiting_for: str | Unset = UNSET
+    wait_until: datetime.datetime | Unset = UNSET
     stats: JobExecutionStats | Unset = UNSET
+    progress: Progress | Unset = UNSET
     tasks: list[JobExecutionTask] | Unset = UNSET
     result: Any | Unset = UNSET
     results: list[Any] | Unset = UNSET
@@ -68,9 +74,17 @@ class JobExecution:
 
         waiting_for = self.waiting_for
 
+        wait_until: str | Unset = UNSET
+        if not isinstance(self.wait_until, Unset):
+            wait_until = self.wait_until.isoformat()
+
         stats: dict[str, Any] | Unset = UNSET
         if not isinstance(self.stats, Unset):
             stats = self.stats.to_dict()
+
+        progress: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.progress, Unset):
+            progress = self.progress.to_dict()
 
         tasks: list[dict[str, Any]] | Unset = UNSET
         if not isinstance(self.tasks, Unset):
@@ -108,8 +122,12 @@ class JobExecution:
         )
         if waiting_for is not UNSET:
             field_dict["waitingFor"] = waiting_for
+        if wait_until is not UNSET:
+            field_dict["waitUntil"] = wait_until
         if stats is not UNSET:
             field_dict["stats"] = stats
+        if progress is not UNSET:
+            field_dict["progress"] = progress
         if tasks is not UNSET:
             field_dict["tasks"] = tasks
         if result is not UNSET:
@@ -130,6 +148,7 @@ class JobExecution:
         from ..models.job_execution_spec import JobExecutionSpec
         from ..models.job_execution_stats import JobExecutionStats
         from ..models.job_execution_task import JobExecutionTask
+        from ..models.progress import Progress
         from ..models.recovery import Recovery
 
         d = dict(src_dict)
@@ -143,12 +162,26 @@ class JobExecution:
 
         waiting_for = d.pop("waitingFor", UNSET)
 
+        _wait_until = d.pop("waitUntil", UNSET)
+        wait_until: datetime.datetime | Unset
+        if isinstance(_wait_until, Unset):
+            wait_until = UNSET
+        else:
+            wait_until = datetime.datetime.fromisoformat(_wait_until)
+
         _stats = d.pop("stats", UNSET)
         stats: JobExecutionStats | Unset
         if isinstance(_stats, Unset):
             stats = UNSET
         else:
             stats = JobExecutionStats.from_dict(_stats)
+
+        _progress = d.pop("progress", UNSET)
+        progress: Progress | Unset
+        if isinstance(_progress, Unset):
+            progress = UNSET
+        else:
+            progress = Progress.from_dict(_progress)
 
         _tasks = d.pop("tasks", UNSET)
         tasks: list[JobExecutionTask] | Unset = UNSET
@@ -177,7 +210,9 @@ class JobExecution:
             status=status,
             done=done,
             waiting_for=waiting_for,
+            wait_until=wait_until,
             stats=stats,
+            progress=progress,
             tasks=tasks,
             result=result,
             results=results,

@@ -29,6 +29,9 @@ class JobExecutionEvent:
         task (str | Unset): The task's id, for events of a task.
         worker (str | Unset):
         error (Failure | Unset): Why an execution or a task failed.
+        data (Any | Unset): More about it, by its type: of `log` {level, message, fields}, of `progress` {current,
+            total, message}, of `event.sent`
+            {name}.
     """
 
     id: int
@@ -38,6 +41,7 @@ class JobExecutionEvent:
     task: str | Unset = UNSET
     worker: str | Unset = UNSET
     error: Failure | Unset = UNSET
+    data: Any | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,6 +61,8 @@ class JobExecutionEvent:
         if not isinstance(self.error, Unset):
             error = self.error.to_dict()
 
+        data = self.data
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -73,6 +79,8 @@ class JobExecutionEvent:
             field_dict["worker"] = worker
         if error is not UNSET:
             field_dict["error"] = error
+        if data is not UNSET:
+            field_dict["data"] = data
 
         return field_dict
 
@@ -100,6 +108,8 @@ class JobExecutionEvent:
         else:
             error = Failure.from_dict(_error)
 
+        data = d.pop("data", UNSET)
+
         job_execution_event = cls(
             id=id,
             at=at,
@@ -108,6 +118,7 @@ class JobExecutionEvent:
             task=task,
             worker=worker,
             error=error,
+            data=data,
         )
 
         job_execution_event.additional_properties = d

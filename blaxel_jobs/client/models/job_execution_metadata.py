@@ -21,6 +21,7 @@ class JobExecutionMetadata:
         workspace (str):
         created_at (datetime.datetime):
         updated_at (datetime.datetime):
+        batch_id (str | Unset): The batch that it was created in.
         name (str | Unset):
         description (str | Unset):
         tags (list[str] | Unset):
@@ -34,6 +35,7 @@ class JobExecutionMetadata:
     workspace: str
     created_at: datetime.datetime
     updated_at: datetime.datetime
+    batch_id: str | Unset = UNSET
     name: str | Unset = UNSET
     description: str | Unset = UNSET
     tags: list[str] | Unset = UNSET
@@ -52,6 +54,8 @@ class JobExecutionMetadata:
         created_at = self.created_at.isoformat()
 
         updated_at = self.updated_at.isoformat()
+
+        batch_id = self.batch_id
 
         name = self.name
 
@@ -82,6 +86,8 @@ class JobExecutionMetadata:
                 "updatedAt": updated_at,
             }
         )
+        if batch_id is not UNSET:
+            field_dict["batchId"] = batch_id
         if name is not UNSET:
             field_dict["name"] = name
         if description is not UNSET:
@@ -109,6 +115,8 @@ class JobExecutionMetadata:
         created_at = datetime.datetime.fromisoformat(d.pop("createdAt"))
 
         updated_at = datetime.datetime.fromisoformat(d.pop("updatedAt"))
+
+        batch_id = d.pop("batchId", UNSET)
 
         name = d.pop("name", UNSET)
 
@@ -138,6 +146,7 @@ class JobExecutionMetadata:
             workspace=workspace,
             created_at=created_at,
             updated_at=updated_at,
+            batch_id=batch_id,
             name=name,
             description=description,
             tags=tags,

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.retry_policy import RetryPolicy
+
 
 T = TypeVar("T", bound="JobExecutionSpec")
 
@@ -18,6 +23,15 @@ class JobExecutionSpec:
         task_count (int):
         priority (str): Which execution is taken first.
         idempotency_key (str | Unset):
+        concurrency_key (str | Unset):
+        auto_start (bool | Unset):
+        run_at (datetime.datetime | Unset):
+        max_retries (int | Unset):
+        retry_policy (RetryPolicy | Unset): How long a failed task waits for its next try: `initialMs` before the first
+            retry, `factor` times more before each next one,
+            `maxMs` at most. With full jitter that is the bound of a random wait.
+        timeout (float | Unset): Seconds from its first start to its end, without the time that it is paused.
+        fail_fast (bool | Unset):
         memory_override (int | Unset): MB.
         env_override (Any | Unset): The names that were given; every value reads `***`.
     """
@@ -25,6 +39,13 @@ class JobExecutionSpec:
     task_count: int
     priority: str
     idempotency_key: str | Unset = UNSET
+    concurrency_key: str | Unset = UNSET
+    auto_start: bool | Unset = UNSET
+    run_at: datetime.datetime | Unset = UNSET
+    max_retries: int | Unset = UNSET
+    retry_policy: RetryPolicy | Unset = UNSET
+    timeout: float | Unset = UNSET
+    fail_fast: bool | Unset = UNSET
     memory_override: int | Unset = UNSET
     env_override: Any | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -35,6 +56,24 @@ class JobExecutionSpec:
         priority = self.priority
 
         idempotency_key = self.idempotency_key
+
+        concurrency_key = self.concurrency_key
+
+        auto_start = self.auto_start
+
+        run_at: str | Unset = UNSET
+        if not isinstance(self.run_at, Unset):
+            run_at = self.run_at.isoformat()
+
+        max_retries = self.max_retries
+
+        retry_policy: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.retry_policy, Unset):
+            retry_policy = self.retry_policy.to_dict()
+
+        timeout = self.timeout
+
+        fail_fast = self.fail_fast
 
         memory_override = self.memory_override
 
@@ -50,6 +89,20 @@ class JobExecutionSpec:
         )
         if idempotency_key is not UNSET:
             field_dict["idempotencyKey"] = idempotency_key
+        if concurrency_key is not UNSET:
+            field_dict["concurrencyKey"] = concurrency_key
+        if auto_start is not UNSET:
+            field_dict["autoStart"] = auto_start
+        if run_at is not UNSET:
+            field_dict["runAt"] = run_at
+        if max_retries is not UNSET:
+            field_dict["maxRetries"] = max_retries
+        if retry_policy is not UNSET:
+            field_dict["retryPolicy"] = retry_policy
+        if timeout is not UNSET:
+            field_dict["timeout"] = timeout
+        if fail_fast is not UNSET:
+            field_dict["failFast"] = fail_fast
         if memory_override is not UNSET:
             field_dict["memoryOverride"] = memory_override
         if env_override is not UNSET:
@@ -59,12 +112,38 @@ class JobExecutionSpec:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        from ..models.retry_policy import RetryPolicy
+
         d = dict(src_dict)
         task_count = d.pop("taskCount")
 
         priority = d.pop("priority")
 
         idempotency_key = d.pop("idempotencyKey", UNSET)
+
+        concurrency_key = d.pop("concurrencyKey", UNSET)
+
+        auto_start = d.pop("autoStart", UNSET)
+
+        _run_at = d.pop("runAt", UNSET)
+        run_at: datetime.datetime | Unset
+        if isinstance(_run_at, Unset):
+            run_at = UNSET
+        else:
+            run_at = datetime.datetime.fromisoformat(_run_at)
+
+        max_retries = d.pop("maxRetries", UNSET)
+
+        _retry_policy = d.pop("retryPolicy", UNSET)
+        retry_policy: RetryPolicy | Unset
+        if isinstance(_retry_policy, Unset):
+            retry_policy = UNSET
+        else:
+            retry_policy = RetryPolicy.from_dict(_retry_policy)
+
+        timeout = d.pop("timeout", UNSET)
+
+        fail_fast = d.pop("failFast", UNSET)
 
         memory_override = d.pop("memoryOverride", UNSET)
 
@@ -74,6 +153,13 @@ class JobExecutionSpec:
             task_count=task_count,
             priority=priority,
             idempotency_key=idempotency_key,
+            concurrency_key=concurrency_key,
+            auto_start=auto_start,
+            run_at=run_at,
+            max_retries=max_retries,
+            retry_policy=retry_policy,
+            timeout=timeout,
+            fail_fast=fail_fast,
             memory_override=memory_override,
             env_override=env_override,
         )

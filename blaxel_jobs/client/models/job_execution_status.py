@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
@@ -21,11 +22,13 @@ class JobExecutionStatus:
         done (bool):
         waiting_for (str | Unset): Why it waits: start, time, event, dependencies, concurrency, retry or worker. Left
             out when it does not.
+        wait_until (datetime.datetime | Unset): When that wait ends by itself.
     """
 
     status: str
     done: bool
     waiting_for: str | Unset = UNSET
+    wait_until: datetime.datetime | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -34,6 +37,10 @@ class JobExecutionStatus:
         done = self.done
 
         waiting_for = self.waiting_for
+
+        wait_until: str | Unset = UNSET
+        if not isinstance(self.wait_until, Unset):
+            wait_until = self.wait_until.isoformat()
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -45,6 +52,8 @@ class JobExecutionStatus:
         )
         if waiting_for is not UNSET:
             field_dict["waitingFor"] = waiting_for
+        if wait_until is not UNSET:
+            field_dict["waitUntil"] = wait_until
 
         return field_dict
 
@@ -57,10 +66,18 @@ class JobExecutionStatus:
 
         waiting_for = d.pop("waitingFor", UNSET)
 
+        _wait_until = d.pop("waitUntil", UNSET)
+        wait_until: datetime.datetime | Unset
+        if isinstance(_wait_until, Unset):
+            wait_until = UNSET
+        else:
+            wait_until = datetime.datetime.fromisoformat(_wait_until)
+
         job_execution_status = cls(
             status=status,
             done=done,
             waiting_for=waiting_for,
+            wait_until=wait_until,
         )
 
         job_execution_status.additional_properties = d

@@ -1,16 +1,40 @@
 """The hot statements for SQLite, as text. Nothing here needs more than SQLite 3.35.
 
-`{executions}`, `{tasks}`, `{events}` are the tables with their prefix; `{x}`, `{t}`, `{e}` all their columns; `{pairs}` selects
-tasks with their executions.
+`{executions}`, `{tasks}` and so on are the tables with their prefix; `{x}`, `{t}`, `{e}`, `{s}`, `{g}` all columns of an execution,
+a task, an event, a step, a signal; `{pairs}` selects tasks with their executions. A partial index is read only by a statement that
+repeats its condition.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
-from .rows import EVENT, EXECUTION, EXECUTION_CHANGING, TASK, TASK_CHANGING
+import msgspec
+
+from .columns import (
+    DEFINITION,
+    EVENT,
+    EXECUTION,
+    EXECUTION_ALIKE,
+    EXECUTION_COURSE,
+    EXECUTION_OWN,
+    EXECUTION_REST,
+    SIGNAL,
+    STEP,
+    TALLY,
+    TASK,
+    TASK_ALIKE,
+    TASK_COURSE,
+    TASK_OWN,
+    TASK_REST,
+    Value,
+)
 
 MAX_JOBS: Final = 400
 """Jobs in one statement: SQLite joins at most 500 selects by UNION ALL."""
+
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Statements:
@@ -19,6 +43,7 @@ class Statements:
     def __init__(self, table_prefix: str) -> None:
         text = self._text = _names(table_prefix)
         self._first_of: dict[int, str] = {}
+        self._pages: dict[tuple[str | None, str], str] = {}
 
         # The last numbers given out. Read under the write lock, so that nobody else gets the next ones.
         self.last_numbers = text(
@@ -26,31 +51,62 @@ class Statements:
             "from sqlite_sequence where name in ('{executions}', '{tasks}')"
         )
         self.insert_execution = text("insert into {executions} {execution_values} on conflict do nothing")
+        self.insert_new_execution = text("insert into {executions} {new_execution_values} on conflict do nothing")
+        self.insert_new_task = text("insert into {tasks} {new_task_values}")
         self.insert_task = text("insert into {tasks} {task_values}")
         self.insert_event = text("insert into {events} {event_values}")
         self.added = text("select seq from {executions} where seq > ?")
         self.having_key = text("select {x} from {executions} x where x.workspace = ? and x.job = ? and x.idempotency_key = ?")
+        self.save_execution = text("update {executions} set {execution_course}, {execution_rest} where seq = ?")
+        self.save_course_of_execution = text("update {executions} set {execution_course} where seq = ?")
+        self.save_task = text("update {tasks} set {task_course}, {task_rest} where seq = ?")
+        self.save_course_of_task = text("update {tasks} set {task_course} where seq = ?")
+        self.save_step = text("insert into {steps} {step_values} on conflict (task, name) do update set {step_changes}")
+        self.save_signal = text("insert into {signals} {signal_values} on conflict (execution, id) do update set {signal_changes}")
+        self.remove = (
+            text("delete from {steps} where task in (select seq from {tasks} where execution {listed})"),
+            text("delete from {tasks} where execution {listed}"),
+            text("delete from {events} where execution {listed}"),
+            text("delete from {signals} where execution {listed}"),
+            text("delete from {executions} where seq {listed}"),
+        )
 
+        self._find(text)
+        self._claim(text)
+        self._limit(text)
+        self._count(text)
+
+    def _find(self, text: Callable[[str], str]) -> None:
         self.find = text("select {x} from {executions} x where x.workspace = ? and x.id = ?")
         self.find_many = text(
             "select {x} from json_each(?) j cross join {executions} x on x.workspace = ? and x.id = j.value order by x.seq"
         )
-        self.page_of_job = text(
-            "select {x} from {executions} x where x.workspace = ? and x.job = ? and x.seq < ? order by x.seq desc limit ? offset ?"
-        )
-        self.page_of_all = text(
-            "select {x} from {executions} x where x.workspace = ? and x.seq < ? order by x.seq desc limit ? offset ?"
-        )
-        self.open_tasks = text("select {t} from {tasks} t where t.execution = ? and t.state <> 'ended' order by t.position")
+        self.tasks_in = text("select {t} from {tasks} t where t.execution = ? and t.status {listed} order by t.position")
         self.tasks = text("select {t} {page_of_tasks}")
         self.tasks_without_results = text("select {t_without_result} {page_of_tasks}")
         self.events = text(
             "select {e} from {executions} x cross join {events} e on e.execution = x.seq "
             "where x.seq = ? and x.workspace = ? and e.id > ? order by e.id limit ?"
         )
+        self.steps_of_task = text("select {s} from {steps} s where s.task = ? order by s.seq")
+        self.step_of_task = text("select {s} from {steps} s where s.task = ? and s.name = ?")
+        self.steps_of_tasks = text("select {s} from json_each(?) j cross join {steps} s on s.task = j.value order by s.task, s.seq")
+        self.steps_of_execution = text(
+            "select t.id, {s_without_value} from {tasks} t cross join {steps} s on s.task = t.seq "
+            "where t.execution = ? and t.workspace = ? order by t.position, s.seq limit ? offset ?"
+        )
+        self.signals = text("select {g} from {signals} g where g.execution = ? order by g.seq")
 
+    def _claim(self, text: Callable[[str], str]) -> None:
         self.claimable = text(
             "{pairs} where t.state = 'ready' and t.workspace = ? and t.job = ? order by t.priority, t.seq limit ?"
+        )
+        # Numbers of an execution's tasks have no gaps, so that its ready ones are a part of the index.
+        self.claimable_of = text(
+            "select {t}, {x} from {executions} x cross join {tasks} f on f.execution = x.seq and f.position = 0 "
+            "cross join {tasks} t on t.workspace = x.workspace and t.job = x.job and t.priority = x.priority "
+            "and t.seq >= f.seq and t.seq < f.seq + x.total "
+            "where x.workspace = ? and x.id = ? and t.state = 'ready' order by t.priority, t.seq limit ?"
         )
         # A walk from one ready job to the next by the index: as many steps as there are jobs, however long their queues are.
         self.ready_jobs = text(
@@ -61,21 +117,50 @@ class Statements:
         )
         self.ready_tasks = text("{pairs_of} where t.state = 'ready'")
         self.leased_tasks = text("{pairs_of} where t.state = 'leased'")
-        self.expired = text("{pairs} where t.state = 'leased' and t.lease_until <= ? order by t.lease_until, t.seq limit ?")
+        self.timed_tasks = text("{pairs_of} where t.state in ('leased', 'waiting')")
+        self.due = text(
+            "select * from (select due_at, seq from {tasks} where state = 'leased' and due_at <= ? order by due_at, seq limit ?) "
+            "union all "
+            "select * from (select due_at, seq from {tasks} where state = 'waiting' and due_at <= ? order by due_at, seq limit ?)"
+        )
         # Reads every lease, but nothing that has none.
-        self.expired_or_held_by = text(
-            "{pairs} where t.state = 'leased' and (t.lease_until <= ? or t.worker in (select value from json_each(?))) "
-            "order by t.lease_until, t.seq limit ?"
+        self.leases = text("select coalesce(due_at, 0), seq, worker from {tasks} where state = 'leased'")
+        self.next_due = text(
+            "select min(at) from (select min(due_at) at from {tasks} where state = 'leased' "
+            "union all select min(due_at) from {tasks} where state = 'waiting' and due_at is not null "
+            "union all select min(deadline) from {executions} where deadline is not null)"
         )
         self.lease_tokens = text(
-            "select t.seq, t.token from json_each(?) j cross join {tasks} t on t.seq = j.value where t.state = 'leased'"
+            "select t.seq, t.token, t.workspace, x.paused from json_each(?) j cross join {tasks} t on t.seq = j.value {with_x} "
+            "where t.state = 'leased'"
         )
-        self.extend = text("update {tasks} set lease_until = ? where seq in (select value from json_each(?))")
-        self.next_expiry = text("select min(lease_until) from {tasks} where state = 'leased'")
-        self.workers = text("select distinct worker from {tasks} where state = 'leased' and worker is not null")
+        self.extend = text("update {tasks} set due_at = ? where seq {listed}")
 
-        self.save_execution = text("update {executions} set {execution_changes} where seq = ?")
-        self.save_task = text("update {tasks} set {task_changes} where seq = ?")
+    def _limit(self, text: Callable[[str], str]) -> None:
+        self.overdue = text("select {x} from {executions} x where x.deadline <= ? order by x.deadline, x.seq limit ?")
+        self.holders = text("select count(*) from {executions} x where x.slot and {of_job}")
+        self.holders_of_key = text("select count(*) from {executions} x where x.slot and {of_key}")
+        self.parked = text("{parked} and {of_job} order by x.priority, x.seq limit ?")
+        self.parked_of_key = text("{parked} and {of_key} order by x.priority, x.seq limit ?")
+        self.keyed = text("{keyed} order by x.seq limit 1")
+        self.keyed_waiting = text("{keyed} and x.status = 'pending' and x.started_at is null order by x.seq limit 1")
+
+    def _count(self, text: Callable[[str], str]) -> None:
+        self.define = text(
+            "insert into {jobs} {job_values} on conflict (workspace, job) do update set definition = excluded.definition"
+        )
+        self.definitions = text("select definition from {jobs} order by workspace, job")
+        self.count = text(
+            "insert into {tallies} {tally_values} "
+            "on conflict (minute, workspace, job, server) do update set numbers = excluded.numbers"
+        )
+        self.tallies = text("select {y} from {tallies}")
+        self.forget_tallies = text("delete from {tallies} where minute < ? returning {y}")
+        self.backlog = text(
+            "select workspace, job, 'pending', {backlog} = 'ready' group by workspace, job "
+            "union all select workspace, job, 'running', {backlog} = 'leased' group by workspace, job "
+            "union all select workspace, job, status, {backlog} in ('waiting', 'paused') group by workspace, job, status"
+        )
 
     def first_of(self, jobs: int) -> str:
         """(priority, seq) of the first ready tasks of each of so many jobs; workspace, job and limit for each. At most MAX_JOBS."""
@@ -88,32 +173,99 @@ class Statements:
             known = self._first_of[jobs] = " union all ".join([one] * jobs)
         return known
 
+    def page(self, index: str | None, conditions: str) -> str:
+        """Executions of a workspace by one of their indexes, the newest first; workspace, what the conditions take, then the number
+        that they are below, limit and offset. Without an index those that have not ended, by their tasks, and before all else the
+        workspace three times."""
+        known = self._pages.get((index, conditions))
+        if known is None:
+            source = "{open_executions}" if index is None else f"{{executions_by}}{index}"
+            known = self._text(f"{source} where x.workspace = ? {conditions} and x.seq < ? order by x.seq desc limit ? offset ?")
+            self._pages[index, conditions] = known
+        return known
+
 
 def _names(table_prefix: str) -> Callable[[str], str]:
     """Fills in what stands in braces."""
     names = {
-        "executions": f"{table_prefix}executions",
-        "tasks": f"{table_prefix}tasks",
-        "events": f"{table_prefix}events",
-        "x": ", ".join(f"x.{column}" for column in EXECUTION),
-        "t": ", ".join(f"t.{column}" for column in TASK),
-        "t_without_result": ", ".join("null" if column == "result" else f"t.{column}" for column in TASK),
-        "e": ", ".join(f"e.{column}" for column in EVENT),
+        table: f"{table_prefix}{table}" for table in ("executions", "tasks", "events", "steps", "signals", "jobs", "tallies")
+    } | {
+        "x": _columns("x", EXECUTION),
+        "t": _columns("t", TASK),
+        "t_without_result": _columns("t", TASK, without="result"),
+        "e": _columns("e", EVENT),
+        "s": _columns("s", STEP),
+        "s_without_value": _columns("s", STEP, without="value"),
+        "g": _columns("g", SIGNAL),
+        "y": ", ".join(TALLY),
+        "listed": "in (select value from json_each(?))",
+        "of_job": "x.workspace = ? and x.job = ?",
+        "of_key": "x.workspace = ? and x.job = ? and x.concurrency_key = ?",
         "execution_values": _values(EXECUTION),
         "task_values": _values(TASK),
         "event_values": _values(EVENT),
-        "execution_changes": ", ".join(f"{column} = ?" for column in EXECUTION_CHANGING),
-        "task_changes": ", ".join(f"{column} = ?" for column in TASK_CHANGING),
+        "step_values": _values(STEP),
+        "signal_values": _values(SIGNAL),
+        "job_values": _values(DEFINITION),
+        "tally_values": _values(TALLY),
+        "new_execution_values": _values(EXECUTION_OWN, EXECUTION_ALIKE),
+        "new_task_values": _values(TASK_OWN, TASK_ALIKE),
+        "execution_course": _changes(EXECUTION_COURSE),
+        "execution_rest": _changes(EXECUTION_REST),
+        "task_course": _changes(TASK_COURSE),
+        "task_rest": _changes(TASK_REST),
+        "step_changes": ", ".join(f"{column} = excluded.{column}" for column in STEP[2:]),
+        "signal_changes": ", ".join(f"{column} = excluded.{column}" for column in SIGNAL[2:]),
     }
     names["with_x"] = "cross join {executions} x on x.seq = t.execution".format_map(names)
     names["page_of_tasks"] = (
         "from {tasks} t where t.execution = ? and t.position > ? and t.workspace = ? order by t.position limit ?".format_map(names)
     )
+    names["executions_by"] = "select {x} from {executions} x indexed by {executions}_".format_map(names)
+    names["open_executions"] = (
+        "select {x} from (select execution from {tasks} where state = 'ready' and workspace = ? "
+        "union select execution from {tasks} where state = 'leased' and workspace = ? "
+        "union select execution from {tasks} where state in ('waiting', 'paused') and workspace = ?) o "
+        "cross join {executions} x on x.seq = o.execution".format_map(names)
+    )
+    names["parked"] = "select {x} from {executions} x where x.waiting_for = 'concurrency'".format_map(names)
+    names["keyed"] = "select {x} from {executions} x where x.ended_at is null and {of_key}".format_map(names)
+    names["backlog"] = "count(*), min(created_at) from {tasks} where state".format_map(names)
     names["pairs"] = "select {t}, {x} from {tasks} t {with_x}".format_map(names)
     # The tasks of a JSON list of their numbers, in its order.
     names["pairs_of"] = "select {t}, {x} from json_each(?) j cross join {tasks} t on t.seq = j.value {with_x}".format_map(names)
     return lambda template: template.format_map(names)
 
 
-def _values(columns: tuple[str, ...]) -> str:
-    return f"({', '.join(columns)}) values ({', '.join('?' * len(columns))})"
+def _columns(alias: str, columns: tuple[str, ...], without: str | None = None) -> str:
+    return ", ".join("null" if column == without else f"{alias}.{column}" for column in columns)
+
+
+def _values(columns: tuple[str, ...], alike: Mapping[str, Value] = MappingProxyType({})) -> str:
+    """For an insert of these columns; and of those which are alike in all rows, as they are."""
+    values = ["?"] * len(columns) + [_literal(value) for value in alike.values()]
+    return f"({', '.join((*columns, *alike))}) values ({', '.join(values)})"
+
+
+def _literal(value: Value) -> str:
+    return "null" if value is None else f"'{value}'" if isinstance(value, str) else str(value)
+
+
+def _changes(columns: tuple[str, ...]) -> str:
+    return ", ".join(f"{column} = ?" for column in columns)
+
+
+def finding(sql: Statements, workspace: str, ids: Collection[str]) -> tuple[str, tuple[Any, ...]]:
+    if len(ids) == 1:
+        return sql.find, (workspace, *ids)
+    return sql.find_many, (_texts(dict.fromkeys(ids)), workspace)
+
+
+def as_json(value: Any) -> str:
+    """Text, never bytes: SQLite 3.45 takes those for its own binary form of JSON."""
+    return _encode(value).decode()
+
+
+def _texts(names: Iterable[str]) -> str:
+    """A JSON list of names. SQLite's functions end a text of it at U+0000, so such a name would find another; none is stored."""
+    return as_json([name for name in names if "\0" not in name])

@@ -75,6 +75,8 @@ def sync_detailed(
     that exists decides,
     whatever the key; a key that was seen before with another `executionId` is 409.
 
+    What the create does not say is taken from the job's definition, and stays as it is then.
+
     Args:
         job (str):
         idempotency_key (str | Unset):
@@ -118,6 +120,8 @@ def sync(
     that exists decides,
     whatever the key; a key that was seen before with another `executionId` is 409.
 
+    What the create does not say is taken from the job's definition, and stays as it is then.
+
     Args:
         job (str):
         idempotency_key (str | Unset):
@@ -155,6 +159,8 @@ async def asyncio_detailed(
     (`disposition: existing`) when the body is the same, and 409 when it is another. An `executionId`
     that exists decides,
     whatever the key; a key that was seen before with another `executionId` is 409.
+
+    What the create does not say is taken from the job's definition, and stays as it is then.
 
     Args:
         job (str):
@@ -196,6 +202,8 @@ async def asyncio(
     (`disposition: existing`) when the body is the same, and 409 when it is another. An `executionId`
     that exists decides,
     whatever the key; a key that was seen before with another `executionId` is 409.
+
+    What the create does not say is taken from the job's definition, and stays as it is then.
 
     Args:
         job (str):

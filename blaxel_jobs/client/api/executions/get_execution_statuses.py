@@ -18,7 +18,7 @@ def _get_kwargs(
 
     _kwargs: dict[str, Any] = {
         "method": "post",
-        "url": "/executions/status",
+        "url": "/statuses",
     }
 
     _kwargs["json"] = body.to_dict()

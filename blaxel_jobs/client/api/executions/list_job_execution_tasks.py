@@ -69,8 +69,8 @@ def sync_detailed(
     """List the tasks of an execution
 
      In the order they were given, with inputs, results and errors. A page ends early, but not without a
-    task, where its inputs and
-    results would be more than 8 MB: follow `meta.nextCursor`.
+    task, where its inputs
+    and results would be more than 8 MB: follow `meta.nextCursor`.
 
     Args:
         job (str):
@@ -111,8 +111,8 @@ def sync(
     """List the tasks of an execution
 
      In the order they were given, with inputs, results and errors. A page ends early, but not without a
-    task, where its inputs and
-    results would be more than 8 MB: follow `meta.nextCursor`.
+    task, where its inputs
+    and results would be more than 8 MB: follow `meta.nextCursor`.
 
     Args:
         job (str):
@@ -148,8 +148,8 @@ async def asyncio_detailed(
     """List the tasks of an execution
 
      In the order they were given, with inputs, results and errors. A page ends early, but not without a
-    task, where its inputs and
-    results would be more than 8 MB: follow `meta.nextCursor`.
+    task, where its inputs
+    and results would be more than 8 MB: follow `meta.nextCursor`.
 
     Args:
         job (str):
@@ -188,8 +188,8 @@ async def asyncio(
     """List the tasks of an execution
 
      In the order they were given, with inputs, results and errors. A page ends early, but not without a
-    task, where its inputs and
-    results would be more than 8 MB: follow `meta.nextCursor`.
+    task, where its inputs
+    and results would be more than 8 MB: follow `meta.nextCursor`.
 
     Args:
         job (str):

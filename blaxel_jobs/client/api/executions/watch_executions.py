@@ -55,11 +55,11 @@ def sync_detailed(
     """Follow many executions until they have ended
 
      A stream of server-sent events. Each `update` event carries an ExecutionUpdate: first one for every
-    id as it is, then one for
-    each change. An `end` event, with an empty object, closes the stream once all are done. A comment
-    comes at least every 15
-    seconds. A stream that breaks, or that the server ends without `end`, is opened again with the ids
-    that are left.
+    id as it is, then one
+    for each change. An `end` event, with an empty object, closes the stream once all are done. A
+    comment comes at least every
+    15 seconds. A stream that breaks, or that the server ends without `end`, is opened again with the
+    ids that are left.
 
     Args:
         body (ExecutionIds):
@@ -91,11 +91,11 @@ def sync(
     """Follow many executions until they have ended
 
      A stream of server-sent events. Each `update` event carries an ExecutionUpdate: first one for every
-    id as it is, then one for
-    each change. An `end` event, with an empty object, closes the stream once all are done. A comment
-    comes at least every 15
-    seconds. A stream that breaks, or that the server ends without `end`, is opened again with the ids
-    that are left.
+    id as it is, then one
+    for each change. An `end` event, with an empty object, closes the stream once all are done. A
+    comment comes at least every
+    15 seconds. A stream that breaks, or that the server ends without `end`, is opened again with the
+    ids that are left.
 
     Args:
         body (ExecutionIds):
@@ -122,11 +122,11 @@ async def asyncio_detailed(
     """Follow many executions until they have ended
 
      A stream of server-sent events. Each `update` event carries an ExecutionUpdate: first one for every
-    id as it is, then one for
-    each change. An `end` event, with an empty object, closes the stream once all are done. A comment
-    comes at least every 15
-    seconds. A stream that breaks, or that the server ends without `end`, is opened again with the ids
-    that are left.
+    id as it is, then one
+    for each change. An `end` event, with an empty object, closes the stream once all are done. A
+    comment comes at least every
+    15 seconds. A stream that breaks, or that the server ends without `end`, is opened again with the
+    ids that are left.
 
     Args:
         body (ExecutionIds):
@@ -156,11 +156,11 @@ async def asyncio(
     """Follow many executions until they have ended
 
      A stream of server-sent events. Each `update` event carries an ExecutionUpdate: first one for every
-    id as it is, then one for
-    each change. An `end` event, with an empty object, closes the stream once all are done. A comment
-    comes at least every 15
-    seconds. A stream that breaks, or that the server ends without `end`, is opened again with the ids
-    that are left.
+    id as it is, then one
+    for each change. An `end` event, with an empty object, closes the stream once all are done. A
+    comment comes at least every
+    15 seconds. A stream that breaks, or that the server ends without `end`, is opened again with the
+    ids that are left.
 
     Args:
         body (ExecutionIds):

@@ -1,0 +1,408 @@
+"""Artifacts: bytes that are too large for a result, kept beside an execution and named by a short text, their ref.
+
+`context.artifacts` is an `Artifacts`, or an `AsyncArtifacts` for async handlers, over a port: a store of this process, or a server.
+"""
+
+import asyncio
+import hashlib
+import io
+import os
+import re
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+import attrs
+
+from .errors import InvalidRequest, JobsError, ServerError, TooLarge
+
+if TYPE_CHECKING:
+    from .stores.artifacts import ArtifactStore
+
+T = TypeVar("T")
+
+MAX_BYTES: Final = 100 * 1024 * 1024
+"""What one artifact may have."""
+PIECE: Final = 256 * 1024
+"""Bytes of an artifact that are held at once."""
+OCTETS: Final = "application/octet-stream"
+"""The content type of what has no other."""
+
+_REF: Final = re.compile(r"artifact:(?P<execution>[^\x00-\x1f\x7f]{1,255})/(?P<id>[0-9a-f]{64})")
+_CONTENT_TYPE: Final = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;[ -~]*)?", re.ASCII)
+_LONGEST_TYPE: Final = 255
+
+
+class Readable(Protocol):
+    """A file that is open for reading bytes."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+Data = bytes | bytearray | memoryview | str | os.PathLike[str] | Readable
+"""What can be put: bytes, the path of a file, or a file that is open for reading bytes, which is read from where it stands."""
+
+
+@attrs.frozen
+class Artifact:
+    """What is known of an artifact. Its `id` is the SHA-256 of its bytes in hex digits: the same bytes are the same artifact."""
+
+    execution_id: str
+    id: str
+    size: int
+    """Bytes."""
+    content_type: str = OCTETS
+
+    @property
+    def ref(self) -> str:
+        """What to pass on."""
+        return write_ref(self.execution_id, self.id)
+
+
+@attrs.frozen
+class Content:
+    """An artifact that is open for reading; whoever has it calls `close`. At their end the pieces raise ServerError when together
+    they are not what was put."""
+
+    size: int
+    content_type: str
+    pieces: Iterator[bytes] = attrs.field(repr=False)
+    close: Callable[[], object] = attrs.field(repr=False)
+
+
+def write_ref(execution_id: str, id: str) -> str:
+    """The ref of an artifact."""
+    return f"artifact:{execution_id}/{id}"
+
+
+def read_ref(ref: str) -> tuple[str, str]:
+    """The ids of execution and artifact that a ref names. Raises InvalidRequest."""
+    found = _REF.fullmatch(ref) if isinstance(ref, str) else None
+    if found is None:
+        raise InvalidRequest(f"{str(ref)[:100]!r} is no ref of an artifact: pass on what put() returned", path="ref")
+    return found["execution"], found["id"]
+
+
+def check_content_type(text: str) -> str:
+    """The text itself. Raises InvalidRequest for what is no media type."""
+    if len(text) > _LONGEST_TYPE or not _CONTENT_TYPE.fullmatch(text):
+        raise InvalidRequest(
+            f"{text[:100]!r} is no content type such as text/csv, of at most {_LONGEST_TYPE} characters", path="content_type"
+        )
+    return text
+
+
+def too_large(limit: int) -> TooLarge:
+    """The error for an artifact above the limit."""
+    return TooLarge(f"an artifact has at most {limit} bytes ({limit / 1024 / 1024:g} MB): put it in parts, or keep it elsewhere")
+
+
+def damaged(id: str) -> ServerError:
+    """The error for an artifact whose bytes are not those that were put."""
+    return ServerError(f"the artifact {id} is damaged: its bytes have another SHA-256 than those that were put; put them again")
+
+
+def checked(pieces: Iterable[bytes], id: str, wrong: JobsError) -> Iterator[bytes]:
+    """The pieces; raises `wrong` at their end when together they are not the artifact of this id."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+        yield piece
+    if digest.hexdigest() != id:
+        raise wrong
+
+
+class StoppedError(Exception):
+    """Whoever wanted this does not wait for it any more."""
+
+
+class Source:
+    """What is put, in pieces; each iteration begins anew.
+
+    Raises TypeError for what cannot be put, OSError for a file that cannot be read, TooLarge at once where the size is known, else
+    while it is read.
+    """
+
+    def __init__(self, data: Data, stopped: threading.Event | None = None) -> None:
+        """`stopped` ends an iteration, from another thread."""
+        self._stopped = stopped or threading.Event()
+        self._begin, self.size, self.again = _reading(data)
+        """The size in bytes, where that is known before they are read, and whether they can be read a second time."""
+        self.sha256: str | None = None
+        """Of all that the last complete iteration gave."""
+        if self.size is not None and self.size > MAX_BYTES:
+            raise too_large(MAX_BYTES)
+
+    def __iter__(self) -> Iterator[bytes]:
+        digest, size = hashlib.sha256(), 0
+        with closing(self._begin()) as file:
+            while piece := _bytes(file.read(PIECE)):
+                size += len(piece)
+                self._check(size)
+                digest.update(piece)
+                yield piece
+                if self._stopped.is_set():
+                    raise StoppedError
+        if self.size is not None and size < self.size:
+            raise _changed(self.size)
+        self.sha256 = digest.hexdigest()
+
+    def _check(self, size: int) -> None:
+        if size > MAX_BYTES:
+            raise too_large(MAX_BYTES)
+        if self.size is not None and size > self.size:
+            raise _changed(self.size)
+
+
+def _bytes(piece: object) -> bytes:
+    if not isinstance(piece, bytes):
+        raise TypeError("an artifact is put from a file that is open for bytes: open(path, 'rb')")
+    return piece
+
+
+def _changed(size: int) -> InvalidRequest:
+    return InvalidRequest(f"the file had {size} bytes, and has changed while it was put", path="data")
+
+
+def _reading(data: Data) -> tuple[Callable[[], Any], int | None, bool]:
+    """How to begin reading, the size, and whether it can be begun again."""
+    if isinstance(data, bytes | bytearray | memoryview):
+        held = bytes(data)
+        return (lambda: io.BytesIO(held)), len(held), True
+    if isinstance(data, str | os.PathLike):
+        path = Path(data)
+        return (lambda: path.open("rb", buffering=0)), path.stat().st_size, True
+    if not callable(getattr(data, "read", None)):
+        raise TypeError(f"an artifact is put from bytes, the path of a file or an open file, not from {type(data).__name__}")
+    return _reading_file(data)
+
+
+def _reading_file(file: Any) -> tuple[Callable[[], Any], int | None, bool]:
+    """From where it stands now."""
+    try:
+        if not file.seekable():
+            return (lambda: _Open(file)), None, False
+    except AttributeError:
+        return (lambda: _Open(file)), None, False
+    start = file.tell()
+    size = file.seek(0, os.SEEK_END) - start
+
+    def begin() -> Any:
+        file.seek(start)
+        return _Open(file)
+
+    return begin, size, True
+
+
+@attrs.frozen
+class _Open:
+    """A file that is open already, and stays open: it is the caller's."""
+
+    file: Any
+
+    def read(self, size: int) -> Any:
+        return self.file.read(size)
+
+    def close(self) -> None:
+        """Nothing: see above."""
+
+
+class ArtifactPort(Protocol):
+    """Where artifacts are: in a store of this process, or behind a server. From any thread."""
+
+    local: bool
+    """A call takes microseconds and may be made on an event loop."""
+
+    def put(self, execution_id: str, source: Source, content_type: str | None) -> str:
+        """Keep it, and return its ref. Raises NotFound, TooLarge, Unavailable and what reading the source raises."""
+        ...
+
+    def open(self, execution_id: str, id: str) -> Content:
+        """Raises NotFound, Unavailable."""
+        ...
+
+
+class LocalArtifacts:
+    """The port in process: the artifacts of one workspace of a store."""
+
+    def __init__(self, store: "ArtifactStore", workspace: str) -> None:
+        self.local = store.local
+        self._store = store
+        self._workspace = workspace
+
+    def put(self, execution_id: str, source: Source, content_type: str | None) -> str:
+        upload = self._store.begin(self._workspace, execution_id)
+        try:
+            for piece in source:
+                upload.write(piece)
+            return upload.commit(content_type).ref
+        finally:
+            upload.discard()
+
+    def open(self, execution_id: str, id: str) -> Content:
+        return self._store.open(self._workspace, execution_id, id)
+
+
+class ArtifactReader(io.BufferedReader):
+    """An artifact as a file that is open for reading bytes, from its beginning to its end. Use it in `with`.
+
+    Reading its end raises ServerError when its bytes are not those that were put.
+    """
+
+    def __init__(self, content: Content) -> None:
+        super().__init__(_Raw(content), PIECE)
+        self.size = content.size
+        """Bytes."""
+        self.content_type = content.content_type
+
+
+class _Raw(io.RawIOBase):
+    def __init__(self, content: Content) -> None:
+        super().__init__()
+        self._content = content
+        self._pieces = filter(None, content.pieces)
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._rest:
+            self._rest = memoryview(next(self._pieces, b""))
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
+
+    def readall(self) -> bytes:
+        rest, self._rest = self._rest, memoryview(b"")
+        return b"".join([rest, *self._pieces])
+
+    def close(self) -> None:
+        if not self.closed:
+            self._content.close()
+        super().close()
+
+
+class Artifacts:
+    """Artifacts as a handler sees them. What it puts belongs to its execution and is deleted with it; it reads those of any."""
+
+    def __init__(self, port: ArtifactPort, execution_id: str) -> None:
+        self._port = port
+        self._execution_id = execution_id
+        self._stopped = threading.Event()
+
+    def put(self, data: Data, *, content_type: str | None = None) -> str:
+        """Keep bytes, the file at a path, or the rest of an open file; 100 MB at most. Returns the ref to pass on.
+
+        The same bytes have the same ref, so that doing it again changes nothing. Raises TooLarge, NotFound when the execution was
+        deleted, Unavailable when nothing can be kept now, InvalidRequest for a bad content type, TypeError, OSError.
+        """
+        if content_type is not None:
+            check_content_type(content_type)
+        return self._port.put(self._execution_id, Source(data, self._stopped), content_type)
+
+    def get(self, ref: str) -> bytes:
+        """All bytes of an artifact. Raises NotFound, ServerError for a damaged one, InvalidRequest for what is no ref."""
+        with closing(self._open(ref)) as content:
+            return b"".join(content.pieces)
+
+    def open(self, ref: str) -> ArtifactReader:
+        """An artifact as a file to read from, which holds 256 KB of it at a time. Raises as `get`; for damage at its end."""
+        return ArtifactReader(self._open(ref))
+
+    def save(self, ref: str, path: str | os.PathLike[str]) -> None:
+        """Write an artifact to a file. The file is there when all of it is, and what it was before until then. Raises as `get`,
+        and OSError."""
+        target = Path(path)
+        draft = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.part")
+        with closing(self._open(ref)) as content:
+            try:
+                with draft.open("wb") as file:
+                    for piece in content.pieces:
+                        file.write(piece)
+                draft.replace(target)
+            finally:
+                draft.unlink(missing_ok=True)
+
+    def _open(self, ref: str) -> Content:
+        content = self._port.open(*read_ref(ref))
+        return attrs.evolve(content, pieces=self._until_stopped(content.pieces))
+
+    def _until_stopped(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            if self._stopped.is_set():
+                raise StoppedError
+            yield piece
+
+    def stop(self) -> None:
+        """End what runs in another thread, at its next piece: it leaves nothing behind."""
+        self._stopped.set()
+
+
+class AsyncArtifacts:
+    """`Artifacts` for async handlers: the same verbs, awaited, in threads. A cancelled one stops soon and leaves nothing behind."""
+
+    def __init__(self, port: ArtifactPort, execution_id: str) -> None:
+        self._port = port
+        self._execution_id = execution_id
+
+    async def put(self, data: Data, *, content_type: str | None = None) -> str:
+        """As `Artifacts.put`."""
+        return await self._call(lambda artifacts: artifacts.put(data, content_type=content_type))
+
+    async def get(self, ref: str) -> bytes:
+        """As `Artifacts.get`."""
+        return await self._call(lambda artifacts: artifacts.get(ref))
+
+    async def save(self, ref: str, path: str | os.PathLike[str]) -> None:
+        """As `Artifacts.save`."""
+        await self._call(lambda artifacts: artifacts.save(ref, path))
+
+    @asynccontextmanager
+    async def open(self, ref: str) -> AsyncGenerator["AsyncArtifactReader", None]:
+        """As `Artifacts.open`, for `async with`."""
+        reader = await self._call(lambda artifacts: artifacts.open(ref))
+        try:
+            yield AsyncArtifactReader(reader, self._port.local)
+        finally:
+            await _run(reader.close, self._port.local)
+
+    async def _call(self, verb: Callable[[Artifacts], T]) -> T:
+        artifacts = Artifacts(self._port, self._execution_id)
+        try:
+            return await _run(lambda: verb(artifacts), self._port.local)
+        except asyncio.CancelledError:
+            artifacts.stop()
+            raise
+
+
+@attrs.frozen
+class AsyncArtifactReader:
+    """An artifact that is open for reading, from its beginning to its end: `await reader.read(size)`, or `async for` its pieces."""
+
+    _reader: ArtifactReader
+    _local: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._reader.size
+
+    @property
+    def content_type(self) -> str:
+        return self._reader.content_type
+
+    async def read(self, size: int = -1) -> bytes:
+        """The next so many bytes, fewer at the end; all that are left unless a size is given."""
+        return await _run(lambda: self._reader.read(size), self._local)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await self.read(PIECE):
+            yield piece
+
+
+async def _run(call: Callable[[], T], local: bool) -> T:
+    return call() if local else await asyncio.to_thread(call)

@@ -1,0 +1,123 @@
+"""Leases: tasks are claimed, held, and taken back; and what else comes by itself with time."""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from ..core import states
+from ..core.records import Execution, Leased, Step, Task
+from ..core.reports import Holding
+from ..stores.base import MAX_BYTES
+from ..words import JobStatus
+from .commands import Claim, Extend, Tick, Ticked
+from .reporting import fail_fast, take_over
+from .scope import Outcome, Scope
+from .work import Work
+
+TICK_LIMIT: Final = 500
+"""Tasks that are due and taken up in one transaction; the loop comes again at once for more."""
+PARK_WINDOW: Final = 500
+"""Tasks that a claim looks at once more after it has parked some."""
+
+
+def extend(scope: Scope, commands: list[Extend]) -> list[Outcome]:
+    """A Holding to each."""
+    return [_extend(scope, command) for command in commands]
+
+
+def _extend(scope: Scope, command: Extend) -> Holding:
+    held = scope.transaction.extend(command.workspace, command.leases, scope.now + command.lease)
+    lost = frozenset(lease for lease in command.leases if lease not in held)
+    return Holding(lost, frozenset(lease for lease, paused in held.items() if paused))
+
+
+def tick(scope: Scope, commands: list[Tick]) -> list[Outcome]:
+    """A Ticked to each."""
+    return [_tick(scope, command) for command in commands]
+
+
+def _tick(scope: Scope, command: Tick) -> Ticked:
+    due = scope.transaction.due(scope.now, command.dead, TICK_LIMIT)
+    work = scope.work(due)
+    recovered = 0
+    for seq in [task.seq for task, _ in due]:
+        task = work.tasks[seq]
+        if task.status is JobStatus.RUNNING:
+            _take_back(scope, work, task)
+            recovered += 1
+        elif not task.done:  # as by the failure of another one
+            work.move(task, states.Woken())
+    work.save()
+    overdue = scope.transaction.overdue(scope.now, TICK_LIMIT)
+    for execution in overdue:
+        tasks = scope.transaction.tasks_in(execution.seq, states.OPEN)
+        take_over(scope, work, execution, states.expire(execution, tasks, scope.now), tasks)
+        work.save()
+    return Ticked(recovered, len(due) == TICK_LIMIT or len(overdue) == TICK_LIMIT)
+
+
+def _take_back(scope: Scope, work: Work, task: Task) -> None:
+    reason = "lease_expired" if task.due_at is not None and task.due_at <= scope.now else "worker_dead"
+    before = work.executions[task.execution]
+    after = work.step(task, states.Lost(reason, scope.rules.max_recoveries)).execution
+    scope.effects.revoked.append(task.lease)
+    scope.moved(before, after)
+    fail_fast(scope, work, after)
+
+
+def claim(scope: Scope, commands: list[Claim]) -> list[Outcome]:
+    """A list of Leased to each."""
+    scope.give_back()
+    return [_claim(scope, command) for command in commands]
+
+
+def _claim(scope: Scope, command: Claim) -> list[Leased]:
+    leased: list[Leased] = []
+    window = command.limit
+    while True:
+        found = scope.transaction.claimable(command.workspace, command.jobs, window, command.execution)
+        work = scope.work(found)
+        refused: dict[int, Execution] = {}
+        leased += _take(scope, work, [task for task, _ in found], command, command.limit - len(leased), refused)
+        for execution in refused.values():
+            scope.slots.park(work, execution)
+        work.save()
+        if not refused or len(leased) == command.limit:
+            return leased
+        window = PARK_WINDOW
+
+
+def _take(scope: Scope, work: Work, found: list[Task], command: Claim, most: int, refused: dict[int, Execution]) -> list[Leased]:
+    taken: list[Task] = []
+    size = 0
+    for task in found:
+        size += task.size
+        if len(taken) == most or (taken and size > MAX_BYTES):
+            break
+        execution = work.executions[task.execution]
+        if execution.seq not in refused:
+            admitted = scope.slots.take(_bound(scope, execution))
+            if admitted is None:
+                refused[execution.seq] = execution
+            else:
+                work.executions[execution.seq] = admitted
+                taken.append(task)
+    steps = _steps_of(scope, [task.seq for task in taken if task.attempt])
+    event = states.Claimed(command.worker, scope.now + command.lease)
+    changes = [work.step(task, event) for task in taken]
+    return [Leased.of(change.task, change.execution, scope.now, steps.get(change.task.seq, ())) for change in changes]
+
+
+def _bound(scope: Scope, execution: Execution) -> Execution:
+    """One that is older than its job's definition takes what that says at its first claim."""
+    if execution.policy.bound or execution.started_at is not None:
+        return execution
+    definition = scope.definition_of(execution.workspace, execution.job)
+    return execution if definition is None else replace(execution, policy=execution.policy.over(definition.policy))
+
+
+def _steps_of(scope: Scope, tasks: list[int]) -> dict[int, list[Step]]:
+    steps: dict[int, list[Step]] = {}
+    for step in scope.transaction.steps(tasks) if tasks else ():
+        steps.setdefault(step.task, []).append(step)
+    return steps

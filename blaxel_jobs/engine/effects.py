@@ -1,0 +1,69 @@
+"""What a batch is given, and what others are told of it once it is committed."""
+
+from collections.abc import Callable, Iterable
+
+import attrs
+from msgspec import Struct
+
+from ..core.ports import Rng
+from ..core.records import Definition, Event, Execution, LeaseRef
+from ..stores.base import Tally
+
+
+class Created(Struct, frozen=True, gc=False):
+    """The answer to a create. An existing execution has the id or the key, and may yet be of another body."""
+
+    execution: Execution
+    disposition: str
+
+
+@attrs.frozen
+class Rules:
+    """What the engine was set up with and the batch needs."""
+
+    new_id: Callable[[], str]
+    rng: Rng
+    definition_of: Callable[[str, str], Definition | None]
+    """The definition of a workspace's job, as it is known here."""
+    max_recoveries: int
+    count: Callable[[Iterable["Told"], float], list[Tally]]
+    """The rows that these events change at a time."""
+
+
+class Told(Struct, frozen=True, gc=False):
+    """An event, and the execution as it was after it."""
+
+    execution: Execution
+    event: Event
+    seconds: float | None = None
+    """How long the task had waited, for its start, or had run, for its end."""
+    attempt: int | None = None
+    """Of the task."""
+
+    @property
+    def ends(self) -> bool:
+        """Did the execution end with it."""
+        return self.execution.done and self.event.id == self.execution.version
+
+
+class Effects:
+    """What others are told once the batch is committed."""
+
+    __slots__ = ("changed", "defined", "ready", "removed", "revoked", "stopped", "tallies", "told")
+
+    def __init__(self) -> None:
+        self.changed: dict[tuple[str, str], bool] = {}
+        """(workspace, id) of executions that changed, and whether they have ended."""
+        self.ready: set[tuple[str, str]] = set()
+        """(workspace, job) that have something to claim."""
+        self.revoked: list[LeaseRef] = []
+        """Leases that were taken from their worker."""
+        self.stopped: list[LeaseRef] = []
+        """Leases whose handlers are to stop at their next step."""
+        self.removed: list[tuple[str, str]] = []
+        """(workspace, id) of executions that are no more."""
+        self.defined: list[Definition] = []
+        self.tallies: list[Tally] = []
+        """The rows of counts that it wrote."""
+        self.told: list[Told] = []
+        """Every event, in order."""

@@ -1,0 +1,173 @@
+"""What workers report about the tasks that they hold."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from ..core import states
+from ..core.records import Execution, Signal, Step, Task
+from ..core.reports import Answer, Awaited, Completed, Crashed, Failed, Noted, Released, Report, Slept, Stepped
+from ..core.retry import retry_delay
+from ..errors import LeaseLost
+from ..words import JobStatus
+from .commands import Tell
+from .scope import Outcome, Scope
+from .work import Work
+
+
+def tell(scope: Scope, commands: list[Tell]) -> list[Outcome]:
+    """An Answer to each, or LeaseLost."""
+    rows: list[tuple[Task, Execution]] = []
+    for workspace in dict.fromkeys(command.workspace for command in commands):
+        rows += scope.transaction.held(workspace, [command.lease for command in commands if command.workspace == workspace])
+    work = scope.work(rows)
+    outcomes: list[Outcome] = []
+    for command in commands:
+        task = work.tasks.get(command.lease.task)
+        if task is None or task.lease != command.lease or task.status is not JobStatus.RUNNING:
+            outcomes.append(LeaseLost())
+        else:
+            outcomes.append(_REPORTS[type(command.report)](scope, work, task, command.report))
+    work.save()
+    return outcomes
+
+
+def _ended(scope: Scope, work: Work, task: Task, report: Completed | Released) -> Answer:
+    _step(scope, work, task, report)
+    return Answer()
+
+
+def _failed(scope: Scope, work: Work, task: Task, report: Failed) -> Answer:
+    delay = retry_delay(work.executions[task.execution], task, report, scope.rules.rng)
+    if delay is not None:
+        _step(scope, work, task, states.Retried(report.failure, scope.now + delay))
+        return Answer()
+    fail_fast(scope, work, _step(scope, work, task, states.Ended(report.failure)))
+    return Answer()
+
+
+def _crashed(scope: Scope, work: Work, task: Task, report: Crashed) -> Answer:
+    _step(scope, work, task, states.Lost(report.reason, scope.rules.max_recoveries))
+    return Answer()
+
+
+def _stepped(scope: Scope, work: Work, task: Task, report: Stepped) -> Answer:
+    work.steps.append(Step(task=task.seq, name=report.name, kind="value", at=scope.now, value=report.value))
+    return Answer(stop=work.executions[task.execution].paused)
+
+
+def _slept(scope: Scope, work: Work, task: Task, report: Slept) -> Answer:
+    step = _known(scope, work, task, report.name)
+    if step is None:
+        step = Step(task=task.seq, name=report.name, kind="sleep", at=scope.now, due_at=scope.now + report.seconds)
+        work.steps.append(step)
+    remaining = 0.0 if step.due_at is None else max(0.0, step.due_at - scope.now)
+    if remaining > report.in_place:
+        _step(scope, work, task, states.Suspended(step.due_at))
+        return Answer(suspended=True)
+    return Answer(stop=work.executions[task.execution].paused, kind="sleep", remaining=remaining)
+
+
+def _awaited(scope: Scope, work: Work, task: Task, report: Awaited) -> Answer:
+    step = _known(scope, work, task, report.name)
+    if step is None or step.kind == "wait":
+        first, step = step, _come(scope, work, task, report, step)
+        if step is None:
+            due_at = _deadline(scope, report, first)
+            if first is None:
+                work.steps.append(Step(task=task.seq, name=report.name, kind="wait", at=scope.now, due_at=due_at))
+            _step(scope, work, task, states.Suspended(_soonest(scope, work, task, due_at), report.name))
+            return Answer(suspended=True)
+        work.steps.append(step)
+    kind: Any = step.kind
+    return Answer(stop=work.executions[task.execution].paused, kind=kind, value=step.value)
+
+
+def _soonest(scope: Scope, work: Work, task: Task, due_at: float | None) -> float | None:
+    """When to wake a task: at this time, or when a sleep ends that goes on beside the wait."""
+    steps = [*scope.transaction.steps([task.seq]), *(step for step in work.steps if step.task == task.seq)]
+    sleeps = [step.due_at for step in steps if step.kind == "sleep" and step.due_at is not None and step.due_at > scope.now]
+    return min(sleeps if due_at is None else [*sleeps, due_at], default=None)
+
+
+def _come(scope: Scope, work: Work, task: Task, report: Awaited, wait: Step | None) -> Step | None:
+    """The step that ends a wait, when it is over: with the event, or without one."""
+    sent = _take_signal(scope, work, task, report.name)
+    if sent is not None:
+        return Step(task=task.seq, name=report.name, kind="event", at=scope.now, value=sent.payload)
+    due_at = _deadline(scope, report, wait)
+    if due_at is not None and due_at <= scope.now:
+        return Step(task=task.seq, name=report.name, kind="timeout", at=scope.now)
+    return None
+
+
+def _deadline(scope: Scope, report: Awaited, wait: Step | None) -> float | None:
+    if wait is not None:
+        return wait.due_at
+    return None if report.timeout is None else scope.now + report.timeout
+
+
+def _noted(scope: Scope, work: Work, task: Task, report: Noted) -> Answer:
+    execution, after, events = states.note(work.executions[task.execution], task, report.progress, report.logs, scope.now)
+    work.put(execution, [after], events)
+    return Answer(stop=execution.paused)
+
+
+def _known(scope: Scope, work: Work, task: Task, name: str) -> Step | None:
+    """The step of this name, when the task has it already."""
+    saved = scope.transaction.steps([task.seq], name)
+    just_now = [step for step in work.steps if (step.task, step.name) == (task.seq, name)]
+    return next(reversed([*saved, *just_now]), None)
+
+
+def _take_signal(scope: Scope, work: Work, task: Task, name: str) -> Signal | None:
+    """The first event of this name that nobody has taken, taken now."""
+    taken = {(signal.execution, signal.id) for signal in work.signals}
+    for signal in scope.transaction.signals(task.execution):
+        if signal.name == name and not signal.taken and (signal.execution, signal.id) not in taken:
+            work.signals.append(replace(signal, taken=True))
+            return signal
+    return None
+
+
+def _step(scope: Scope, work: Work, task: Task, event: states.TaskEvent) -> Execution:
+    before = work.executions[task.execution]
+    after = work.step(task, event).execution
+    scope.moved(before, after)
+    return after
+
+
+def fail_fast(scope: Scope, work: Work, execution: Execution) -> None:
+    """End the others, when a task has failed of an execution that wants it so."""
+    if execution.policy.fail_fast and execution.failed and not execution.done:
+        work.save()
+        open_tasks = scope.transaction.tasks_in(execution.seq, states.OPEN)
+        take_over(scope, work, execution, states.fail_fast(execution, open_tasks, scope.now), open_tasks)
+
+
+def take_over(scope: Scope, work: Work, before: Execution, whole: states.Whole, tasks: list[Task]) -> Execution:
+    """Keep what a verb made of an execution and of these tasks; their workers are told."""
+    if whole.event is None:
+        return before
+    after = whole.execution
+    work.put(after, whole.tasks, [whole.event])
+    running = [task.lease for task in tasks if task.status is JobStatus.RUNNING]
+    if after.done:
+        scope.effects.revoked += running
+    elif after.paused:
+        scope.effects.stopped += running
+    scope.moved(before, after)
+    return after
+
+
+_REPORTS: Final[dict[type[Report], Callable[[Scope, Work, Task, Any], Answer]]] = {
+    Completed: _ended,
+    Failed: _failed,
+    Released: _ended,
+    Crashed: _crashed,
+    Stepped: _stepped,
+    Slept: _slept,
+    Awaited: _awaited,
+    Noted: _noted,
+}

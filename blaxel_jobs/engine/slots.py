@@ -1,0 +1,107 @@
+"""Slots: how many executions of a job, and of a concurrency key of it, may be under way at once.
+
+An execution takes its slot with the first claim of one of its tasks and has it until it ends, or is paused and stands still. One
+that gets none is parked: its tasks are ready no more, so that claims do not pass over them again and again. Whoever gives a slot
+back wakes the first that are parked, in the same transaction. Slots in use are counted from the executions that have one.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from msgspec.structs import replace
+
+from ..core import states
+from ..core.records import Definition, Execution
+from ..stores.base import Transaction
+from ..words import JobStatus, WaitingFor
+from .work import Work
+
+WINDOW: Final = 200
+"""Parked executions that are looked at for one free slot, before more of them are."""
+
+DefinitionOf = Callable[[str, str], Definition | None]
+Gate = tuple[str, str, str | None]
+"""(workspace, job, concurrency key): None for the job itself."""
+
+
+class Slots:
+    """The slots of one transaction."""
+
+    def __init__(self, transaction: Transaction, definition_of: DefinitionOf) -> None:
+        self._transaction = transaction
+        self._definition_of = definition_of
+        self._used: dict[Gate, int] = {}
+        """As counted in this transaction, and moved by what it takes; forgotten when something is given back."""
+
+    def take(self, execution: Execution) -> Execution | None:
+        """The execution, with a slot where it needs one; None when there is none for it."""
+        if execution.slot or execution.running:  # one that began before there was a limit runs on without
+            return execution
+        gates = self.gates(execution)
+        if not gates:
+            return execution
+        if any(self._free(gate, limit) <= 0 for gate, limit in gates):
+            return None
+        for gate, _ in gates:
+            self._used[gate] += 1
+        return replace(execution, slot=True)
+
+    def full(self, execution: Execution, *, of_key: bool = False) -> bool:
+        """Would this execution, which has not begun, have to wait for a slot; or, alone, for one of its key."""
+        return any(self._free(gate, limit) <= 0 for gate, limit in self.gates(execution) if gate[2] is not None or not of_key)
+
+    def gates(self, execution: Execution) -> list[tuple[Gate, int]]:
+        """What limits this execution, each with its limit."""
+        workspace, job, key = execution.workspace, execution.job, execution.concurrency_key
+        definition = self._definition_of(workspace, job)
+        gates: list[tuple[Gate, int]] = []
+        if definition is not None and definition.concurrency is not None:
+            gates.append(((workspace, job, None), definition.concurrency))
+        if key is not None:
+            gates.append(((workspace, job, key), 1 if definition is None else definition.concurrency_per_key))
+        return gates
+
+    def park(self, work: Work, execution: Execution) -> None:
+        """Take its tasks out of the line."""
+        for task in self._transaction.tasks_in(execution.seq, (JobStatus.PENDING,)):
+            if task.ready:
+                work.move(task, states.Parked())
+
+    def wake(self, work: Work, gates: Iterable[Gate]) -> None:
+        """There may be room at these gates: put the first that are parked there back in line."""
+        self._used.clear()
+        for gate in gates:
+            self._wake_at(work, gate, self._limit(gate))
+            work.save()
+        self._used.clear()
+
+    def _wake_at(self, work: Work, gate: Gate, limit: float) -> None:
+        looked_at, window = 0, WINDOW
+        while self._free(gate, limit) > 0:
+            parked = self._transaction.parked(*gate, window)
+            for execution in parked[looked_at:]:
+                if self._free(gate, limit) > 0 and self.take(execution) is not None:
+                    self._unpark(work, execution)
+            if len(parked) < window:
+                return
+            looked_at, window = len(parked), window * 10
+
+    def _unpark(self, work: Work, execution: Execution) -> None:
+        work.executions.setdefault(execution.seq, execution)
+        for task in self._transaction.tasks_in(execution.seq, (JobStatus.PENDING,)):
+            if task.waiting_for is WaitingFor.CONCURRENCY:
+                work.move(task, states.Woken())
+
+    def _limit(self, gate: Gate) -> float:
+        workspace, job, key = gate
+        definition = self._definition_of(workspace, job)
+        if key is None:
+            return math.inf if definition is None or definition.concurrency is None else definition.concurrency
+        return 1 if definition is None else definition.concurrency_per_key
+
+    def _free(self, gate: Gate, limit: float) -> float:
+        used = self._used.get(gate)
+        if used is None:
+            used = self._used[gate] = self._transaction.holders(*gate)
+        return limit - used

@@ -1,0 +1,1 @@
+"""A feature: invoices. What it does in the background are jobs, in `invoice_feature.jobs`."""

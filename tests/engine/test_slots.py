@@ -1,0 +1,240 @@
+"""Limits of a job and of a key: in order, never above, and no slot is ever left empty while somebody waits for it."""
+
+import pytest
+
+from blaxel_jobs.core.records import Failure
+from blaxel_jobs.core.reports import Completed, Failed, Released, Slept
+from blaxel_jobs.engine.commands import Tell
+from blaxel_jobs.errors import KeyInUse, TooManyRequests
+from blaxel_jobs.words import FailureKind, WaitingFor
+
+from .conftest import Harness
+
+DONE = Completed("1")
+NO = Failed(Failure(FailureKind.ERROR, "ValueError", "no"))
+
+
+def create(harness: Harness, **body: object) -> str:
+    if "tasks" not in body:
+        body.setdefault("input", None)
+    return str(harness.create(**body)["executionId"])
+
+
+def claimed(harness: Harness, limit: int = 100) -> list[str]:
+    return [leased.execution_id for leased in harness.claim(limit)]
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_s2_17_as_many_of_a_key_as_the_definition_says(harness: Harness, limit: int) -> None:
+    harness.define(concurrencyPerKey=limit)
+    ids = [create(harness, concurrencyKey="k") for _ in range(5)]
+    other = create(harness, concurrencyKey="other")
+    leased = harness.claim()
+    assert [each.execution_id for each in leased] == [*ids[:limit], other]
+    assert claimed(harness) == []
+    harness.tell(leased[0], DONE)
+    assert claimed(harness) == [ids[limit]]
+
+
+def test_s2_16_a_key_is_served_in_order(harness: Harness) -> None:
+    ids = [create(harness, concurrencyKey="k", priority=priority) for priority in ("low", "medium", "medium", "high")]
+    order = []
+    while leased := harness.claim():
+        [only] = leased
+        order.append(only.execution_id)
+        harness.tell(only, DONE)
+    assert order == [ids[3], ids[1], ids[2], ids[0]]
+
+
+def test_a_slot_is_held_through_sleep_and_backoff(harness: Harness) -> None:
+    first = create(harness, concurrencyKey="k", maxRetries=1, retryDelayMs=1000)
+    second = create(harness, concurrencyKey="k")
+    [leased] = harness.claim()
+    harness.tell(leased, Slept("nap", 5.0, 1.0))
+    assert claimed(harness) == []
+    harness.pass_time(5.0)
+    [leased] = harness.claim()
+    harness.tell(leased, NO)
+    assert claimed(harness) == []
+    harness.pass_time(1.0)
+    [leased] = harness.claim()
+    assert leased.execution_id == first
+    harness.tell(leased, DONE)
+    assert claimed(harness) == [second]
+
+
+def test_a_slot_is_given_back_at_pause_and_taken_again_in_turn(harness: Harness) -> None:
+    first, second = (create(harness, concurrencyKey="k") for _ in range(2))
+    [leased] = harness.claim()
+    assert claimed(harness) == []
+    harness.do("pause", first)
+    assert claimed(harness) == [], "it runs until it has stopped"
+    harness.tell(leased, Released())
+    [other] = harness.claim()
+    assert other.execution_id == second
+    harness.do("resume", first)
+    assert claimed(harness) == []
+    harness.tell(other, DONE)
+    assert claimed(harness) == [first]
+
+
+def test_a_limit_that_is_raised_lets_in_who_waits(harness: Harness) -> None:
+    harness.define(concurrency=1)
+    ids = [create(harness) for _ in range(4)]
+    assert (claimed(harness), claimed(harness)) == (ids[:1], [])
+    harness.define(concurrency=3)
+    assert claimed(harness) == ids[1:3]
+    harness.define()
+    assert claimed(harness) == ids[3:]
+
+
+def test_two_that_leave_at_once_make_room_for_two_of_different_keys(harness: Harness) -> None:
+    harness.define(concurrency=2)
+    before = [create(harness) for _ in range(2)]
+    red, also_red, plain = create(harness, concurrencyKey="red"), create(harness, concurrencyKey="red"), create(harness)
+    leased = harness.claim()
+    assert ([each.execution_id for each in leased], claimed(harness)) == (before, [])
+    harness.engine._apply([Tell(each.lease, DONE) for each in leased])
+    assert claimed(harness) == [red, plain]
+    assert harness.waits(also_red) == [WaitingFor.CONCURRENCY]
+
+
+def test_one_after_the_other_leaves_and_room_is_for_two_of_different_keys(harness: Harness) -> None:
+    harness.define(concurrency=2)
+    for _ in range(2):
+        create(harness)
+    red, _, _, plain = (create(harness, **body) for body in (*[{"concurrencyKey": "red"}] * 3, {}))
+    leased = harness.claim()
+    assert claimed(harness) == []
+    for each in leased:
+        harness.tell(each, DONE)
+    assert claimed(harness) == [red, plain]
+
+
+@pytest.mark.parametrize("verb", ["cancel", "pause", "delete"])
+def test_who_leaves_the_line_after_a_break_makes_way(harness: Harness, verb: str) -> None:
+    harness.define(concurrency=1)
+    first, second = create(harness), create(harness)
+    [leased] = harness.claim()
+    harness.do("pause", first)
+    harness.tell(leased, Released())
+    [leased] = harness.claim()
+    assert leased.execution_id == second
+    harness.do("resume", first)
+    third = create(harness)
+    assert claimed(harness) == []
+    harness.tell(leased, DONE)  # first is called now
+    harness.do(verb, first, **({"body": {"force": True}} if verb == "delete" else {}))
+    assert claimed(harness) == [third]
+
+
+def test_who_waits_for_a_slot_is_not_forgotten_when_another_task_of_it_is_due(harness: Harness) -> None:
+    tasks = create(harness, tasks=[{}, {}], concurrencyKey="k")
+    nap, rest = harness.claim()
+    harness.tell(nap, Slept("nap", 100.0, 0.0))
+    harness.do("pause", tasks)
+    harness.tell(rest, Released())
+    other = create(harness, concurrencyKey="k")
+    [leased] = harness.claim(lease=1000.0)
+    assert leased.execution_id == other
+    harness.do("resume", tasks)
+    assert claimed(harness) == []
+    harness.pass_time(100.0)
+    harness.tell(leased, DONE)
+    assert claimed(harness) == [tasks, tasks]
+
+
+def test_who_has_ended_tasks_and_waits_for_a_slot_is_called(harness: Harness) -> None:
+    tasks = create(harness, tasks=[{}, {}], concurrencyKey="k")
+    one, two = harness.claim()
+    harness.do("pause", tasks)
+    harness.tell(one, DONE)
+    harness.tell(two, Released())
+    create(harness, concurrencyKey="k")
+    [leased] = harness.claim()
+    harness.do("resume", tasks)
+    assert claimed(harness) == []
+    view = harness.get(tasks)
+    assert (view["status"], view["waitingFor"]) == ("running", "concurrency")
+    harness.tell(leased, DONE)
+    assert claimed(harness) == [tasks]
+
+
+def test_one_that_began_before_there_was_a_limit_goes_on(harness: Harness) -> None:
+    early = create(harness, tasks=[{}, {}, {}], priority="low")
+    [one] = harness.claim(1)
+    harness.define(concurrency=1)
+    other = create(harness)
+    first, two = harness.claim(2)
+    assert [first.execution_id, two.execution_id] == [other, early]
+    harness.tell(one, DONE)
+    harness.tell(two, DONE)
+    assert claimed(harness) == [], "nothing of it runs any more: the limit holds for it too"
+    harness.tell(first, DONE)
+    assert claimed(harness) == [early]
+
+
+def test_a_retried_one_stands_in_line_again(harness: Harness) -> None:
+    first, second = (create(harness, concurrencyKey="k") for _ in range(2))
+    [leased] = harness.claim()
+    harness.tell(leased, NO)
+    [leased] = harness.claim()
+    assert leased.execution_id == second
+    harness.do("retry", first)
+    assert claimed(harness) == []
+    harness.tell(leased, DONE)
+    assert claimed(harness) == [first]
+
+
+def test_coalesce_joins_the_first_that_has_not_begun(harness: Harness) -> None:
+    harness.define(concurrencyPerKey=2)
+    running = create(harness, concurrencyKey="k")
+    harness.claim()
+    waiting = harness.create(concurrencyKey="k", input=1, onConflict="coalesce")
+    again = harness.create(concurrencyKey="k", input=2, onConflict="coalesce")
+    assert (waiting["disposition"], again["disposition"]) == ("created", "coalesced")
+    assert running != again["executionId"] == waiting["executionId"]
+    assert [bytes(task["input"]) for task in harness.get(again["executionId"])["tasks"]] == [b"1"]
+
+
+def test_reject_is_about_the_key_and_not_about_the_job(harness: Harness) -> None:
+    harness.define(concurrency=2, concurrencyPerKey=2)
+    create(harness, concurrencyKey="k")
+    create(harness)
+    assert len(harness.claim()) == 2
+    create(harness, concurrencyKey="k", onConflict="reject")
+    with pytest.raises(KeyInUse):
+        create(harness, concurrencyKey="k", onConflict="reject")
+
+
+def test_what_may_not_queue_is_refused_when_the_job_is_full(harness: Harness) -> None:
+    harness.define(concurrency=1)
+    create(harness, allowQueue=False)
+    [leased] = harness.claim()
+    with pytest.raises(TooManyRequests):
+        create(harness, allowQueue=False)
+    harness.tell(leased, DONE)
+    create(harness, allowQueue=False)
+
+
+@pytest.mark.parametrize("option", [{"onConflict": "coalesce"}, {"onConflict": "reject"}, {"allowQueue": False}])
+def test_a_repeated_create_is_answered_with_its_execution_whatever_the_limits_say(
+    harness: Harness, option: dict[str, object]
+) -> None:
+    harness.define(concurrency=1)
+    first = create(harness, concurrencyKey="k", idempotencyKey="mine", **option)
+    [leased] = harness.claim()
+    harness.tell(leased, DONE)
+    create(harness, concurrencyKey="k")
+    assert len(harness.claim()) == 1
+    create(harness, concurrencyKey="k")
+    again = harness.create(concurrencyKey="k", idempotencyKey="mine", input=None, **option)
+    assert (again["disposition"], again["executionId"]) == ("existing", first)
+
+
+def test_a_refused_create_leaves_nothing(harness: Harness) -> None:
+    create(harness, concurrencyKey="k")
+    with pytest.raises(KeyInUse):
+        create(harness, concurrencyKey="k", onConflict="reject", idempotencyKey="mine", executionId="mine")
+    assert len(harness.claim()) == 1
+    assert create(harness, idempotencyKey="mine", executionId="mine") == "mine"

@@ -1,0 +1,46 @@
+"""A worker over the port of the tests."""
+
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Any
+
+import pytest
+
+from blaxel_jobs.define import JobDef, define_job
+from blaxel_jobs.system import SystemClock
+from blaxel_jobs.worker import Worker
+
+from .fake_leases import FakeLeases, FakeTask
+
+
+class Bench:
+    """One port, and any number of workers."""
+
+    def __init__(self) -> None:
+        self.leases = FakeLeases()
+        self.workers: list[Worker] = []
+
+    def hire(self, *jobs: JobDef[Any, Any], **options: Any) -> Worker:
+        worker = Worker(self.leases, jobs, clock=SystemClock(), rng=Random(0), **options)
+        self.workers.append(worker)
+        worker.start()
+        return worker
+
+    def begin(self, handler: Callable[..., Any] | JobDef[Any, Any], payload: Any = None, **options: Any) -> FakeTask:
+        """A task of this handler, with a worker for it."""
+        job = handler if isinstance(handler, JobDef) else define_job("job", run=handler)
+        if job.name not in self.leases.registered:
+            self.hire(job)
+        return self.leases.add(job.name, payload, **options)
+
+    def run(self, handler: Callable[..., Any] | JobDef[Any, Any], payload: Any = None, **options: Any) -> FakeTask:
+        """The same, until it has ended."""
+        return self.leases.wait(self.begin(handler, payload, **options))
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    for worker in bench.workers:
+        worker.stop(grace=1)
