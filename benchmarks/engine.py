@@ -25,12 +25,12 @@ def create(engine: Engine) -> None:
     engine.call("create_job_execution", WORKSPACE, a_create())
 
 
-async def create_many(engine: Engine, count: int, callers: int = CALLERS) -> None:
+async def create_many(engine: Engine, count: int, callers: int = CALLERS, concurrency_key: str | None = None) -> None:
     """`count` executions, each caller waiting for its own before it sends the next."""
 
     async def call() -> None:
         for _ in range(count // callers):
-            await engine.acall("create_job_execution", WORKSPACE, a_create())
+            await engine.acall("create_job_execution", WORKSPACE, a_create(concurrency_key=concurrency_key))
 
     await asyncio.gather(*(call() for _ in range(callers)))
 
@@ -106,9 +106,9 @@ def heartbeat(scratch: Scratch) -> Measured:
 
 def _beat(engine: Engine, lease: LeaseRef) -> float:
     before = time.perf_counter()
-    lost = engine.submit(Extend((lease,), 60.0))
+    holding = engine.submit(Extend((lease,), 60.0))
     taken = time.perf_counter() - before
-    assert not lost
+    assert not holding.lost, "the lease was lost"
     time.sleep(0.001)
     return taken
 

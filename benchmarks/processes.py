@@ -16,6 +16,7 @@ from blaxel_jobs.define import define_job
 
 from .scratch import JOB, Scratch, open_engine
 
+ROOT = Path(__file__).parent.parent
 LONGEST = 120.0
 DEADLINE = 20.0
 
@@ -48,7 +49,7 @@ def resident(pid: int) -> int:
 def child(role: str, *arguments: str) -> Iterator[Child]:
     """One of the roles below, started and ready."""
     command = [sys.executable, "-m", "benchmarks.processes", role, *arguments]
-    with subprocess.Popen(command, cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             said = process.stdout.readline().strip()
@@ -62,19 +63,37 @@ def child(role: str, *arguments: str) -> Iterator[Child]:
 def server(scratch: Scratch, store: str, *options: str) -> Iterator[tuple[str, Child]]:
     """`blaxel-jobs serve` on a free port; its URL, and the process."""
     with scratch.folder() as folder:
-        ready = folder / "ready.json"
         url = "memory:" if store == "memory" else f"sqlite:///{folder}/jobs.db"
-        arguments = ["serve", "--store", url, "--port", "0", "--ready-file", str(ready), "--log-level", "error", *options]
-        command = [sys.executable, "-m", "blaxel_jobs.cli", *arguments]
-        with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, text=True) as process:
-            try:
-                deadline = time.monotonic() + DEADLINE
-                while not ready.exists():
-                    assert process.poll() is None and time.monotonic() < deadline, "the server did not start"
-                    time.sleep(0.02)
-                yield json.loads(ready.read_text())["url"], Child(process, "")
-            finally:
-                process.kill()
+        command = ["blaxel_jobs.cli", "serve", "--store", url, "--port", "0", "--log-level", "error", *options]
+        with _ready(folder, *command) as (said, process):
+            yield said["url"], process
+
+
+@contextmanager
+def remote_worker(scratch: Scratch, url: str, *options: str) -> Iterator[Child]:
+    """`python -m blaxel_jobs.worker` for the jobs of `handlers`, once the server has answered it."""
+    from . import handlers
+
+    command = ["blaxel_jobs.worker", handlers.__name__, "--url", url, "--log-level", "error", *options]
+    with scratch.folder() as folder, _ready(folder, *command) as (_, process):
+        yield process
+
+
+@contextmanager
+def _ready(folder: Path, *command: str) -> Iterator[tuple[dict[str, Any], Child]]:
+    """A module run as a process, and what it says in its ready file."""
+    ready = folder / "ready.json"
+    with subprocess.Popen(
+        [sys.executable, "-m", *command, "--ready-file", str(ready)], cwd=ROOT, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            deadline = time.monotonic() + DEADLINE
+            while not ready.exists():
+                assert process.poll() is None and time.monotonic() < deadline, f"{command[0]} did not start"
+                time.sleep(0.02)
+            yield json.loads(ready.read_text()), Child(process, "")
+        finally:
+            process.kill()
 
 
 def hammer(url: str) -> None:

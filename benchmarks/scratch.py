@@ -75,7 +75,9 @@ def open_engine(url: str, lease: float = 10.0) -> Iterator[Engine]:
         engine.close()
 
 
-def a_create(job: str = JOB, tasks: int | None = None) -> dict[str, Any]:
+def a_create(job: str = JOB, tasks: int | None = None, concurrency_key: str | None = None) -> dict[str, Any]:
     """The arguments of a create, as the SDK sends them: a body and an idempotency key."""
     body: dict[str, Any] = {"input": {"duration": 0}} if tasks is None else {"tasks": [{"duration": 0}] * tasks}
+    if concurrency_key is not None:
+        body["concurrencyKey"] = concurrency_key
     return {"job": job, "body": body, "idempotency_key": new_key()}

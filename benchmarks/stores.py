@@ -8,7 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from blaxel_jobs.define import define_job
 from blaxel_jobs.engine import Engine
@@ -23,17 +25,40 @@ from .worker import PATIENCE, Countdown, hire
 
 PLANS = Bar("1,000,000 finished rows: statements whose plan differs from an empty file's", "", 0, 0)
 PAGE = Bar("1,000,000 finished rows: page (the slower of the first and one in the middle)", "ms", 10, 3)
+FILTER = Bar("1,000,000 finished rows: page of a filter (the slowest of them)", "ms", 10, 3)
 OFFSET = Bar("1,000,000 finished rows: page at offset 500,000", "ms")
 CLAIM_FINISHED = Bar("1,000,000 finished rows: claim of 10 against an empty file's", "x")
-CLAIM_PENDING = Bar("20,000 pending: claim of 10 against an empty queue's", "x", 1.5, 1.2)
+CLAIM_PENDING = Bar("SQLite: 20,000 pending: claim of 10 against an empty queue's", "x", 1.5, 1.2)
+CLAIM_BLOCKED = Bar("SQLite: 20,000 of a blocked key ahead of the free ones: claim of 10 against an empty queue's", "x", 1.5, 1.2)
+CLAIM_BLOCKED_FIRST = Bar("SQLite: the first claim that meets those 20,000", "ms")
+CLAIM_PENDING_MEMORY = Bar("memory: 20,000 pending: claim of 10 against an empty queue's", "x", 1.5, 1.2)
+CLAIM_BLOCKED_MEMORY = Bar(
+    "memory: 20,000 of a blocked key ahead of the free ones: claim of 10 against an empty queue's", "x", 1.5, 1.2
+)
+CLAIM_BLOCKED_FIRST_MEMORY = Bar("memory: the first claim that meets those 20,000", "ms")
 SECOND = Bar("second process on the SQLite file beside a busy one: p99 of a write", "ms", 50, 20)
 TAKEOVER = Bar("takeover after kill -9, by a process that runs", "s", 15, 12)
 RESTART = Bar("takeover after kill -9, by the next process that opens the store", "s")
 
 _PLANNED = (
-    "claimable", "ready_jobs", "leased_tasks", "expired", "next_expiry", "workers", "find", "page_of_job", "page_of_all",
-    "open_tasks", "tasks", "events", "lease_tokens", "added", "having_key", "tasks_without_results",
+    "claimable", "claimable_of", "ready_jobs", "leased_tasks", "timed_tasks", "due", "next_due", "overdue", "leases", "find",
+    "tasks_in", "tasks", "tasks_without_results", "events", "steps_of_task", "signals", "lease_tokens", "added", "having_key",
+    "holders", "parked", "keyed_waiting", "backlog",
 )  # fmt: skip
+
+
+_FILTERS: dict[str, tuple[bool, dict[str, str]]] = {
+    "completed ones": (True, {"status": "completed"}),
+    "completed ones of a job": (True, {"job": JOB, "status": "completed"}),
+    "failed ones": (False, {"status": "failed"}),
+    "pending ones of a job": (False, {"job": JOB, "status": "pending"}),
+    "failed and pending ones": (False, {"status": "failed,pending"}),
+    "all but completed ones of a job": (False, {"job": JOB, "status": "pending,running,paused,failed,cancelled"}),
+    "another job": (False, {"job": "another"}),
+    "a batch": (False, {"batch": "batch-that-is-not-there"}),
+}
+"""Each with whether it finds anything: there are none but completed ones of one job."""
+_CLAIM = Claim(WORKSPACE, (JOB,), 10, "bench", 3600.0)
 
 
 @contextmanager
@@ -94,17 +119,22 @@ def million(scratch: Scratch) -> Measured:
     cursor = _page(full, offset=scratch.size(500_000, 1_000))["meta"]["nextCursor"]
     first, middle = _seconds(lambda: _page(full)), _seconds(lambda: _page(full, cursor=cursor))
     offset = _seconds(lambda: _page(full, offset=scratch.size(500_000, 1_000)), times=5)
+    filters = {name: _seconds(partial(_filtered, full, found, **query), times=5) for name, (found, query) in _FILTERS.items()}
     at_empty, at_full = _claims(empty, full, scratch.size(30, 3))
     return Measured(
         {
             PLANS: sum(plans[0][name] != plans[1][name] for name in _PLANNED),
             PAGE: max(first, middle) * 1000,
+            FILTER: max(filters.values()) * 1000,
             OFFSET: offset * 1000,
             CLAIM_FINISHED: at_full / at_empty,
         },
         {
             "first page, ms": first * 1000,
             "middle page, ms": middle * 1000,
+        }
+        | {f"page of {name}, ms": seconds * 1000 for name, seconds in filters.items()}
+        | {
             "claim of 10, empty, ms": at_empty * 1000,
             "claim of 10, 1,000,000 finished, ms": at_full * 1000,
         },
@@ -131,6 +161,11 @@ def _page(engine: Engine, **position: object) -> dict[str, dict[str, str]]:
     return page
 
 
+def _filtered(engine: Engine, found: bool, **query: str) -> None:
+    data = engine.call("list_executions", WORKSPACE, query)["data"]
+    assert bool(data) is found, f"{query} found {len(data)}"
+
+
 def _seconds(call: Callable[[], object], times: int = 20) -> float:
     """The median."""
     taken = []
@@ -148,25 +183,65 @@ def _claims(one: Engine, other: Engine, times: int) -> tuple[float, float]:
         for engine in (one, other):
             asyncio.run(create_many(engine, 10, callers=10))
             before = time.perf_counter()
-            leased = engine.submit(Claim(WORKSPACE, (JOB,), 10, "bench", 3600.0))
+            leased = engine.submit(_CLAIM)
             taken[engine].append(time.perf_counter() - before)
             assert len(leased) == 10, "the claim found too little"
     return statistics.median(taken[one]), statistics.median(taken[other])
 
 
+class Queues(NamedTuple):
+    """Engines on stores of one kind."""
+
+    empty: Engine
+    full: Engine
+    """20,000 wait in it, and any of them can be claimed."""
+    blocked: Engine
+    """20,000 wait in it for the slot of one concurrency key; they are older than all that is free."""
+    first: float
+    """Seconds of the claim that met those first."""
+
+
 @contextmanager
-def two_engines(scratch: Scratch) -> Iterator[tuple[Engine, Engine]]:
-    """An engine whose queue is empty, and one with 20,000 pending."""
-    with scratch.engine("sqlite") as empty, scratch.engine("sqlite") as full:
-        asyncio.run(create_many(full, scratch.size(20_000, 200)))
-        yield empty, full
+def sqlite_queues(scratch: Scratch) -> Iterator[Queues]:
+    with scratch.engine("sqlite") as empty, scratch.engine("sqlite") as full, scratch.engine("sqlite") as blocked:
+        yield _filled(scratch, empty, full, blocked)
 
 
-def claim_pending(scratch: Scratch) -> Measured:
-    at_empty, at_full = _claims(*scratch.keep(two_engines), scratch.size(60, 3))
+@contextmanager
+def memory_queues(scratch: Scratch) -> Iterator[Queues]:
+    with scratch.engine("memory") as empty, scratch.engine("memory") as full, scratch.engine("memory") as blocked:
+        yield _filled(scratch, empty, full, blocked)
+
+
+def _filled(scratch: Scratch, empty: Engine, full: Engine, blocked: Engine) -> Queues:
+    pending = scratch.size(20_000, 200)
+    asyncio.run(create_many(full, pending))
+    asyncio.run(create_many(blocked, 10, callers=10, concurrency_key="one at a time"))
+    claimed = blocked.submit(_CLAIM)
+    assert len(claimed) == 1, "the key had more than one slot"
+    asyncio.run(create_many(blocked, pending, concurrency_key="one at a time"))
+    before = time.perf_counter()
+    assert not blocked.submit(_CLAIM), "the key had another slot"
+    return Queues(empty, full, blocked, time.perf_counter() - before)
+
+
+def _claim_pending(scratch: Scratch, queues: Queues, full: Bar, blocked: Bar, first: Bar) -> Measured:
+    times = scratch.size(100, 3)
+    at_empty, at_full = _claims(queues.empty, queues.full, times)
+    at_empty_again, at_blocked = _claims(queues.empty, queues.blocked, times)
     return Measured(
-        {CLAIM_PENDING: at_full / at_empty}, {"claim of 10, empty, ms": at_empty * 1000, "20,000 pending, ms": at_full * 1000}
+        {full: at_full / at_empty, blocked: at_blocked / at_empty_again, first: queues.first * 1000},
+        {"claim of 10, empty, ms": at_empty * 1000, "full, ms": at_full * 1000, "blocked, ms": at_blocked * 1000},
     )
+
+
+def claim_sqlite(scratch: Scratch) -> Measured:
+    return _claim_pending(scratch, scratch.keep(sqlite_queues), CLAIM_PENDING, CLAIM_BLOCKED, CLAIM_BLOCKED_FIRST)
+
+
+def claim_memory(scratch: Scratch) -> Measured:
+    queues = scratch.keep(memory_queues)
+    return _claim_pending(scratch, queues, CLAIM_PENDING_MEMORY, CLAIM_BLOCKED_MEMORY, CLAIM_BLOCKED_FIRST_MEMORY)
 
 
 def second_process(scratch: Scratch) -> Measured:
@@ -217,8 +292,9 @@ def _taken_over(url: str, lease: float, kill: Callable[[], None], runs_before: b
 
 
 TOPICS = (
-    Topic("million", (PLANS, PAGE, OFFSET, CLAIM_FINISHED), million),
-    Topic("pending", (CLAIM_PENDING,), claim_pending),
+    Topic("million", (PLANS, PAGE, FILTER, OFFSET, CLAIM_FINISHED), million),
+    Topic("pending", (CLAIM_PENDING, CLAIM_BLOCKED, CLAIM_BLOCKED_FIRST), claim_sqlite),
+    Topic("pending-memory", (CLAIM_PENDING_MEMORY, CLAIM_BLOCKED_MEMORY, CLAIM_BLOCKED_FIRST_MEMORY), claim_memory),
     Topic("second-process", (SECOND,), second_process),
     Topic("takeover", (TAKEOVER, RESTART), takeover, once=True),
 )
