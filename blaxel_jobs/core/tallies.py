@@ -46,8 +46,10 @@ def add(numbers: Numbers, name: str, number: float = 1) -> None:
 
 def add_duration(numbers: Numbers, kind: Kind, seconds: float) -> None:
     """Count a duration in seconds."""
-    add(numbers, _BUCKETS[kind][bucket_of(seconds)])
-    add(numbers, _SUMS[kind], max(0.0, seconds))
+    bucket, total_name = _BUCKETS[kind][bucket_of(seconds)], _SUMS[kind]
+    numbers[bucket] = numbers.get(bucket, 0) + 1
+    if seconds > 0:
+        numbers[total_name] = numbers.get(total_name, 0) + seconds
 
 
 def total(parts: Iterable[Mapping[str, float]]) -> Numbers:

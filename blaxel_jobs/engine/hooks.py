@@ -145,9 +145,10 @@ def log_events(told: Sequence[Told]) -> None:
     """Log what happens, by ids: the records carry execution_id, job, task_id and attempt, and never a payload."""
     everything = log.isEnabledFor(logging.DEBUG)
     for each in told:
-        level = _NOTEWORTHY.get(each.event.type, logging.DEBUG)
-        if everything or (level != logging.DEBUG and log.isEnabledFor(level)):
-            _log(level, each)
+        if everything or each.event.type in _NOTEWORTHY:
+            level = _NOTEWORTHY.get(each.event.type, logging.DEBUG)
+            if log.isEnabledFor(level):
+                _log(level, each)
 
 
 def _log(level: int, told: Told) -> None:

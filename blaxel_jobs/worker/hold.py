@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, Final
 
 from ..core.ports import Clock
-from ..core.records import Leased, Progress
+from ..core.records import Leased, LeaseRef, Progress
 from ..core.reports import Answer, Awaited, LogLine, Noted, Report, Slept
 from ..errors import ConnectionFailed, LeaseLost, Unavailable
 from .effects import Flow, Send, Until, run_there
@@ -53,10 +53,13 @@ class Hold:
         *,
         own: Context,
         outside: Callable[[], AbstractContextManager[object]] = nullcontext,
-        on_gone: Callable[[], None] = lambda: None,
+        on_gone: Callable[[LeaseRef], None],
     ) -> None:
         """Made in the worker's loop. own: the context of what is not done on the handler's behalf. outside: where a thread waits
-        for something of ours. on_gone: called once, from any thread, when the lease is held no longer."""
+        for something of ours. on_gone: called once, from any thread, when the lease is held no longer.
+
+        One is made for every task, so it makes little that the garbage collector has to look at.
+        """
         self.leased = leased
         self.end: End | None = None
         self.told = False
@@ -65,7 +68,7 @@ class Hold:
         self.around: Context | None = None
         """Of the handler, where it does not run in the worker's loop: for what is done on its behalf."""
         self._own = own
-        self.on_end: Callable[[End], None] = lambda end: None
+        self.on_end: Callable[[End], None] = _nothing
         """Called when the handler is to unwind, from any thread."""
         self._leases = leases
         self._clock = clock
@@ -74,7 +77,7 @@ class Hold:
         self._on_gone = on_gone
         self._lock = threading.Lock()
         self._pauses: dict[Pause, bool] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] | None = None
         self._notes: Notes | None = None
 
     @property
@@ -99,7 +102,7 @@ class Hold:
             self.end, gone = end, end is not End.STOPPED
             pauses = [pause for pause, by_stop in self._pauses.items() if gone or by_stop]
         if gone:
-            self._on_gone()
+            self._on_gone(self.leased.lease)
         _resolve(pauses)
         self.on_end(end)
 
@@ -172,6 +175,8 @@ class Hold:
 
     def _start(self, work: Callable[[], Coroutine[Any, Any, None]], around: Context) -> None:
         task = self._loop.create_task(work(), context=around)
+        if self._tasks is None:
+            self._tasks = set()
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -229,6 +234,10 @@ class Hold:
         elif answer.stop:
             self.finish(End.STOPPED)
         return answer
+
+
+def _nothing(_: End) -> None:
+    """Called where nobody is to be told."""
 
 
 def _resolve(pauses: list[Pause]) -> None:

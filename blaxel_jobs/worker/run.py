@@ -12,7 +12,7 @@ import attrs
 
 from ..artifacts import Artifacts, AsyncArtifacts
 from ..core.ports import Clock, Rng
-from ..core.records import Json, Leased
+from ..core.records import Json, Leased, LeaseRef
 from ..core.reports import Completed, Crashed, Failed, Released, Report
 from ..define import JobDef
 from ..errors import LeaseLost
@@ -55,7 +55,7 @@ class Run:
     """
 
     def __init__(
-        self, leased: Leased, job: JobDef[Any, Any], means: Means, free: Callable[[], None], on_gone: Callable[[], None]
+        self, leased: Leased, job: JobDef[Any, Any], means: Means, free: Callable[[], None], on_gone: Callable[[LeaseRef], None]
     ) -> None:
         """In the worker's loop."""
         self.leased = leased

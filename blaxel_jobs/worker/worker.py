@@ -296,7 +296,7 @@ class Worker:
     def _begin(self, leased: Leased) -> None:
         job = self._jobs.get(leased.job) or self._built_in
         assert job is not None, f"claimed {leased.job}, which has no handler here"
-        run = Run(leased, job, self._means, self._slot_freed, lambda: self._gone(leased.lease))
+        run = Run(leased, job, self._means, self._slot_freed, self._gone)
         self._held[leased.lease] = run
         if self._stopping:
             return  # what came too late is given back with the rest
