@@ -36,7 +36,7 @@ check: setup ## what must hold before the tests: format, lint, types, imports, c
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/openapi-spec-validator openapi.yaml
 	$(BIN)/python scripts/generate_client.py --check
