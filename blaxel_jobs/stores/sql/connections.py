@@ -65,15 +65,19 @@ def open_writer(path: Path, patience: float) -> sqlite3.Connection:
     return connection
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write. Raises Unavailable."""
+def open_reader(path: Path, patience: float) -> sqlite3.Connection:
+    """A connection that cannot write. Raises StoreBusy, Unavailable."""
     connection = connect(path)
     try:
         connection.execute("pragma query_only = on")
-        connection.execute(f"pragma cache_size = -{_READER_CACHE_KIB}")
+        # It reads the file, which is locked for a moment while another connection opens or closes the log.
+        patiently(lambda: connection.execute(f"pragma cache_size = -{_READER_CACHE_KIB}"), path, patience)
     except sqlite3.Error as error:
         connection.close()
         raise meaning(error, path) from error
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

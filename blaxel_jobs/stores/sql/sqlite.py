@@ -123,7 +123,7 @@ class SQLiteStore:
         try:
             reader = self._readers.pop()
         except IndexError:
-            reader = open_reader(self.path)
+            reader = open_reader(self.path, self._patience)
         try:
             found = patiently(read, self.path, self._patience)
         except BaseException:
