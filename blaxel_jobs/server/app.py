@@ -8,6 +8,9 @@ import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
+import msgspec
+
+from ..core.ports import Clock
 from ..core.requests import parse_prefer
 from ..errors import Forbidden, MethodNotAllowed, NotFound, RequestError, ServerError, Unavailable
 from ..stores.artifacts import ArtifactStore
@@ -16,13 +19,16 @@ from .asgi import Receive, Scope, Send
 from .body import BodyLimits, gone, read_body
 from .claims import claim_leases
 from .dialect import HeaderList
-from .exchange import ClientGone, Exchange
+from .exchange import ClientGone, Exchange, Text
 from .guard import Guard, Hosts
 from .keys import Keyring
 from .metrics import metrics
 from .operations import OPERATIONS, Operation, read_arguments
+from .platform_routes import PlatformRoutes
 from .routes import Handler, Resource, Routes
+from .runner_data import RunnerData
 from .stream import QUIET, Updates, Views, begin, send_updates
+from .tokens import TOKEN_PATHS, Tokens
 
 logger: Final = logging.getLogger("blaxel_jobs.server")
 
@@ -34,6 +40,8 @@ class Engine(Protocol):
 
     @property
     def artifacts(self) -> ArtifactStore: ...
+    @property
+    def clock(self) -> Clock: ...
     async def acall(self, operation: str, workspace: str, arguments: Mapping[str, Any]) -> Any: ...
     def watch(self, workspace: str, body: Any, quiet: float) -> AsyncGenerator[Views, None]: ...
     def events(self, workspace: str, job: str | None, id: str, after: int, quiet: float) -> AsyncGenerator[Views, None]: ...
@@ -58,6 +66,7 @@ class App:
         origins: Iterable[str] = (),
         limits: BodyLimits | None = None,
         quiet: float = QUIET,
+        runner_data: RunnerData | None = None,
     ) -> None:
         """Without keys anybody is let in; without hosts the loopback names are answered for.
 
@@ -66,13 +75,20 @@ class App:
         """
         self._engine = engine
         self._health = {"status": "ok", "version": version}
-        self._guard = Guard(keys=keys or Keyring(), hosts=hosts or Hosts(), origins=origins)
+        keys = keys or Keyring()
+        self._tokens = Tokens(keys, self._now)
+        self._guard = Guard(keys=keys, tokens=self._tokens, hosts=hosts or Hosts(), origins=origins)
         self._limits = limits or BodyLimits()
         self._quiet = quiet
         self._draining = False
         self._prefix = new_id()[-12:]
         self._count = itertools.count(1)
+        self._runner_data = runner_data or RunnerData()
         self._routes = self._make_routes()
+        self._platform_routes = PlatformRoutes(engine, self._now, self._limits).routes()
+
+    def _now(self) -> float:
+        return self._engine.clock.now()
 
     def new_request_id(self) -> str:
         """Names a request in the log and in its answer."""
@@ -104,7 +120,7 @@ class App:
         except ClientGone:
             return
         except RequestError as error:
-            status = error.status_code
+            status = exchange.dialect.status(error)
             headers, body = exchange.problem(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             _log_failure(exchange, error)
@@ -152,7 +168,7 @@ class App:
         exchange.check_headers()
         if not self._guard.admit(exchange):
             return _NO_CONTENT
-        found = self._routes.find(exchange.path)
+        found = self._find_for_platform(exchange) if exchange.dialect.platform else self._routes.find(exchange.path)
         if found is None:
             raise NotFound(f"there is nothing at {exchange.path[:256]}")
         resource, exchange.values = found
@@ -164,12 +180,18 @@ class App:
             return _NO_CONTENT
         raise MethodNotAllowed(f"this path knows {resource.allow}, not {exchange.method}")
 
+    def _find_for_platform(self, exchange: Exchange) -> tuple[Resource, dict[str, str]] | None:
+        """The platform's own routes come first for its callers; they may use all others too. Raises InvalidApiVersion."""
+        exchange.dialect.check()
+        return self._platform_routes.find(exchange.path) or self._routes.find(exchange.path)
+
     def _make_routes(self) -> Routes:
         paths: dict[str, dict[str, Handler]] = {}
         for operation in OPERATIONS:
             paths.setdefault(operation.path, {})[operation.method] = self._handler(operation)
         paths["/healthz"] = {"GET": self._healthz}
         paths["/readyz"] = {"GET": self._readyz}
+        paths |= {path: {"POST": self._grant_token} for path in TOKEN_PATHS}
         routes = Routes()
         for template, handlers in paths.items():
             routes.add(Resource(template, handlers))
@@ -192,6 +214,11 @@ class App:
             if operation.id == "get_metrics":
                 figures = await self._engine.acall(operation.id, principal.workspace, arguments)
                 return await asyncio.to_thread(metrics, principal.workspace, figures)
+            if operation.id == "get_data_url":
+                await self._engine.acall("get_execution", principal.workspace, arguments)
+                return {"url": self._runner_data.url(exchange, principal.workspace, arguments["execution_id"])}
+            if operation.id == "get_runner_tasks":
+                return await self._runner_tasks(**arguments)
             if operation.id == "claim_leases":
                 return await claim_leases(self._engine.acall, principal.workspace, arguments, receive)
             return await self._engine.acall(operation.id, principal.workspace, arguments)
@@ -212,6 +239,12 @@ class App:
             return await put_artifact(artifacts, workspace, arguments, exchange.headers, receive, self._limits.seconds)
         return await get_artifact(artifacts, workspace, arguments)
 
+    async def _runner_tasks(self, execution_id: str = "", workspace: str = "", secret: str = "") -> Text:
+        """Whoever asks, and in whatever dialect: the secret says what may be read."""
+        self._runner_data.check(workspace, execution_id, secret)
+        tasks = await self._engine.acall("get_runner_tasks", workspace, {"execution_id": execution_id})
+        return Text(b"application/json", msgspec.json.encode(tasks))
+
     async def _long_poll(self, operation: Operation, exchange: Exchange, arguments: dict[str, Any], receive: Receive) -> Any:
         wait = None if self._draining else parse_prefer(arguments["prefer"])
         if wait is None:
@@ -220,6 +253,10 @@ class App:
         if wait is not None:
             exchange.added.append((b"preference-applied", b"wait=%d" % wait))
         return view
+
+    async def _grant_token(self, exchange: Exchange, receive: Receive) -> Any:
+        body = await read_body(exchange.headers, receive, self._limits)
+        return self._tokens.grant(exchange.headers.get(b"authorization"), body)
 
     async def _healthz(self, *_: object) -> Any:
         return self._health

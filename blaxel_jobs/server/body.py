@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import attrs
 
+from ..core.reading import MAX_BODY
 from ..errors import MalformedRequest, RequestTooSlow, TooLarge, UnsupportedMedia
 from .asgi import Receive
 from .dialect import Headers
 from .exchange import ClientGone
 
-MAX_BODY: Final = 2 * 1024 * 1024
 BODY_SECONDS: Final = 30.0
 
 _JSON: Final = re.compile(rb"""application/(?:[\w.+-]+\+)?json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?""", re.IGNORECASE)

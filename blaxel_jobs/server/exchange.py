@@ -1,6 +1,5 @@
 """One request and its answer: what is known of the one, and how the other is put together."""
 
-import http
 import math
 import re
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from .keys import ANYBODY, Principal
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _STORED: Final = frozenset({"GET", "HEAD"})
 _JSON: Final = (b"content-type", b"application/json")
-_PROBLEM: Final = (b"content-type", b"application/problem+json")
 _STREAM: Final[HeaderList] = [
     (b"content-type", b"text/event-stream"),
     (b"x-accel-buffering", b"no"),  # proxies that collect answers would collect this one to its end
@@ -24,8 +22,6 @@ _STREAM: Final[HeaderList] = [
 _CHALLENGE: Final = (b"www-authenticate", b'Bearer realm="blaxel-jobs"')
 _CLOSE: Final = (b"connection", b"close")
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-_TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
-"""Where Python's phrases are older than RFC 9110 in some of its releases."""
 
 _SINGLE: Final = frozenset(
     {b"host", b"authorization", b"x-blaxel-authorization", b"x-blaxel-workspace", b"origin", b"sec-fetch-site", b"content-type",
@@ -94,8 +90,8 @@ class Exchange:
 
     def problem(self, error: RequestError) -> tuple[HeaderList, bytes]:
         """Headers and body for an error."""
-        body = self.dialect.encode(problem(error, self.request_id))
-        headers = [_PROBLEM, (b"content-length", b"%d" % len(body)), *self._common()]
+        kind, body = self.dialect.problem(error, self.request_id)
+        headers = [kind, (b"content-length", b"%d" % len(body)), *self._common()]
         if isinstance(error, Unavailable | TooManyRequests):
             headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after or 0))))
         if isinstance(error, Unauthorized):
@@ -108,20 +104,3 @@ class Exchange:
         common = [(b"x-request-id", self.request_id.encode()), *self.dialect.headers, *self.added]
         # Answers to other methods are not stored without being told to be (RFC 9111, 3).
         return [_NO_STORE, *common] if self.method in _STORED else common
-
-
-def problem(error: RequestError, request_id: str) -> dict[str, Any]:
-    """An error as openapi.yaml's Problem (RFC 9457)."""
-    status = error.status_code
-    view = {
-        "type": "about:blank",
-        "title": _TITLES.get(status) or http.HTTPStatus(status).phrase,
-        "status": status,
-        "error": error.word,
-        "code": status,
-        "message": error.message,
-    }
-    if error.path:
-        view["path"] = error.path
-    view["requestId"] = request_id
-    return view

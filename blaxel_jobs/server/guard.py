@@ -8,13 +8,15 @@ from ..errors import Forbidden, MalformedRequest, Misdirected, Unauthorized
 from .dialect import HeaderList, Headers
 from .exchange import Exchange
 from .keys import Keyring, Principal
+from .runner_data import RUNNER_PATH
+from .tokens import TOKEN_PATHS, Tokens
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 
 _REMEMBERED: Final = 64
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_EXEMPT: Final = frozenset({"/healthz", "/readyz"})
-"""Paths that need no key. Exactly these: whatever else is added needs one."""
+_EXEMPT: Final = frozenset({"/healthz", "/readyz", RUNNER_PATH, *TOKEN_PATHS})
+"""Paths that need no key, or see to it themselves. Exactly these: whatever else is added needs one."""
 _HOST: Final = re.compile(rb"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _BEARER: Final = re.compile(rb"bearer +(?P<key>[!-~]+) *", re.IGNORECASE)
 
@@ -22,10 +24,11 @@ _EXPOSED: Final = (
     b"access-control-expose-headers", b"Jobs-Contract, Preference-Applied, Retry-After, Idempotency-Key, X-Request-Id"
 )  # fmt: skip
 _ALLOWED: Final = (
-    b"Authorization, Content-Type, Idempotency-Key, Jobs-Contract, Prefer, X-Blaxel-Authorization, X-Blaxel-Workspace, X-Request-Id"
+    b"Authorization, Blaxel-Version, Content-Type, Idempotency-Key, Jobs-Contract, Prefer, X-Blaxel-Authorization, "
+    b"X-Blaxel-Workspace, X-Request-Id"
 )
 _PREFLIGHT: Final[HeaderList] = [
-    (b"access-control-allow-methods", b"GET, HEAD, POST, DELETE"),
+    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, DELETE"),
     (b"access-control-allow-headers", _ALLOWED),
     (b"access-control-max-age", b"600"),
 ]
@@ -68,8 +71,9 @@ class Hosts:
 class Guard:
     """Refuses what must not reach the routes, and finds out who calls."""
 
-    def __init__(self, *, keys: Keyring, hosts: Hosts, origins: Iterable[str] = ()) -> None:
+    def __init__(self, *, keys: Keyring, tokens: Tokens, hosts: Hosts, origins: Iterable[str] = ()) -> None:
         self._keys = keys
+        self._tokens = tokens
         self._hosts = hosts
         self._origins = frozenset(origin.encode() for origin in origins)
 
@@ -117,7 +121,7 @@ class Guard:
         if given is None:
             raise Unauthorized("an API key is needed: send X-Blaxel-Authorization: Bearer KEY", path="X-Blaxel-Authorization")
         bearer = _BEARER.fullmatch(given)
-        principal = self._keys.find(bearer["key"]) if bearer else None
+        principal = self._keys.find(bearer["key"]) or self._tokens.find(bearer["key"]) if bearer else None
         if principal is None:
             raise Unauthorized("the API key is wrong: it is not one of the keys of this server", path="X-Blaxel-Authorization")
         workspace = headers.get(b"x-blaxel-workspace")

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +37,8 @@ class Key:
 
     digest: bytes = attrs.field(repr=False)
     principal: Principal = ANYBODY
+    signing: bytes | None = attrs.field(default=None, repr=False)
+    """What signs its access tokens; None where only the digest was given."""
 
 
 class Keyring:
@@ -48,19 +50,32 @@ class Keyring:
     def __len__(self) -> int:
         return len(self._keys)
 
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._keys)
+
     def find(self, secret: bytes) -> Principal | None:
         """Who holds this key. It takes as long for a wrong one as for any other."""
+        key = self.find_key(secret)
+        return None if key is None else key.principal
+
+    def find_key(self, secret: bytes) -> Key | None:
+        """The key that this is, as `find` does."""
         digest = hashlib.sha256(secret).digest()
         found = None
         for key in self._keys:
             if hmac.compare_digest(key.digest, digest):
-                found = key.principal
+                found = key
         return found
+
+
+def signing_key(secret: bytes) -> bytes:
+    """What signs the access tokens of a key: it follows from the key, and nothing follows from it."""
+    return hmac.digest(secret, b"access tokens of blaxel-jobs", "sha256")
 
 
 def read_key(text: str, origin: str) -> Key:
     """A key from `KEY` or `sha256:HEX`, for all of the default workspace. Raises ConfigError naming `origin`, not the key."""
-    return Key(_digest(text, origin))
+    return Key(_digest(text, origin), signing=_signing(text))
 
 
 def read_key_file(path: str | Path) -> list[Key]:
@@ -104,7 +119,11 @@ def _read_line(words: list[str], origin: str) -> Key:
     workspace = fields.get("workspace", DEFAULT_WORKSPACE)
     if not _WORKSPACE.fullmatch(workspace):
         raise ConfigError(f"{origin}: a workspace is made of letters, digits, '.', '_' and '-', at most 128")
-    return Key(digest, Principal(workspace, _scopes(fields.get("scopes", "admin"), origin)))
+    return Key(digest, Principal(workspace, _scopes(fields.get("scopes", "admin"), origin)), _signing(words[0]))
+
+
+def _signing(text: str) -> bytes | None:
+    return None if text.startswith("sha256:") else signing_key(text.encode())
 
 
 def _scopes(text: str, origin: str) -> frozenset[str]:

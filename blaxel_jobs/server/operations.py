@@ -8,6 +8,7 @@ import attrs
 
 from ..errors import InvalidRequest
 from .exchange import Exchange
+from .runner_data import RUNNER_PATH
 
 Scope = Literal["read", "submit", "worker", "admin"]
 
@@ -54,6 +55,9 @@ JOB: Final = Parameter("job", "job")
 STATUS: Final = Parameter("status", "status")
 BATCH: Final = Parameter("batch", "batch", max_length=128)
 AFTER: Final = Parameter("after", "after", integer=True)
+EXECUTION_ID: Final = Parameter("executionId", "execution_id", max_length=128)
+WORKSPACE: Final = Parameter("workspace", "workspace", max_length=128)
+SECRET: Final = Parameter("secret", "secret", max_length=128)
 LAST_EVENT_ID: Final = Parameter("Last-Event-ID", "last_event_id", max_length=32)
 
 _JOB: Final = "/v0/jobs/{job}"
@@ -89,6 +93,8 @@ OPERATIONS: Final = (
         "stream_execution_events", "GET", f"{_ANY}/events/stream", "read", query=(AFTER, JOB), headers=(LAST_EVENT_ID,), stream=True
     ),
     Operation("list_execution_steps", "GET", f"{_ANY}/steps", "read", query=(JOB, LIMIT, CURSOR)),
+    Operation("get_data_url", "GET", f"{_ANY}/data-url", "read", query=(JOB,)),
+    Operation("get_runner_tasks", "GET", RUNNER_PATH, "read", query=(EXECUTION_ID, WORKSPACE, SECRET)),
     Operation("put_artifact", "POST", _BYTES, "worker", body=True, binary=True),
     Operation("get_artifact", "GET", f"{_BYTES}/{{artifact_id}}", "worker", binary=True),
     Operation("create_batch", "POST", "/v0/batches", "submit", headers=(IDEMPOTENCY_KEY,), body=True),

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Literal
 import msgspec
 
 from ..errors import MalformedRequest, RequestError, RequestTooSlow
-from .exchange import problem
+from .dialect import problem
 
 MAX_HEAD: Final = 64 * 1024
 """Bytes of a request line with its headers."""

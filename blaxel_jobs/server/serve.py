@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 import uvicorn
 
 from ..errors import ConfigError
-from .app import App
+from .asgi import Receive, Scope, Send
 from .protocol import HEAD_SECONDS, Parser, fastest_parser, http_protocol
 
 logger: Final = logging.getLogger("blaxel_jobs.server")
@@ -93,6 +93,14 @@ class ReadyFile:
                 self.path.unlink()
 
 
+class Served(Protocol):
+    """What a server serves: the app, or what stands in front of it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+    def drain(self) -> None: ...
+    def new_request_id(self) -> str: ...
+
+
 class HttpServer:
     """Serves an app on a bound socket until `stop`, or until SIGTERM or SIGINT when it runs in the main thread.
 
@@ -101,7 +109,7 @@ class HttpServer:
 
     def __init__(
         self,
-        app: App,
+        app: Served,
         bound: socket.socket,
         *,
         on_ready: Callable[[], None] = lambda: None,

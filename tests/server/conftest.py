@@ -15,6 +15,9 @@ from blaxel_jobs.server.serve import HttpServer, bind, url_of
 from blaxel_jobs.stores import open_store
 from blaxel_jobs.system import SystemClock, id_factory, new_key, rng
 from blaxel_jobs.worker import Worker
+from mock_server.asked import Asked
+from mock_server.strict import Strict
+from tests.pace import PATIENCE
 from tests.server.contract import check_answer
 
 URL = "http://127.0.0.1:8080"
@@ -38,6 +41,10 @@ def make_app(engine: Engine) -> MakeApp:
     return make
 
 
+def _breach(asked: Asked, why: str) -> None:
+    raise AssertionError(f"{asked.method} {asked.path}: {why}")
+
+
 async def _judge(response: httpx.Response) -> None:
     await response.aread()
     check_answer(response)
@@ -45,7 +52,7 @@ async def _judge(response: httpx.Response) -> None:
 
 def client_of(app: App, **options: Any) -> httpx.AsyncClient:
     """A client in process; every answer is held against the contract."""
-    transport = httpx.ASGITransport(app=app)
+    transport = httpx.ASGITransport(app=Strict(app, _breach))
     return httpx.AsyncClient(transport=transport, base_url=URL, event_hooks={"response": [_judge]}, **options)
 
 
@@ -80,11 +87,11 @@ def live(app: App, **options: Any) -> Iterator[str]:
         thread = threading.Thread(target=server.run)
         thread.start()
         try:
-            assert ready.wait(10)
+            assert ready.wait(PATIENCE)
             yield url
         finally:
             server.stop()
-            thread.join(20)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
 
 
@@ -98,7 +105,7 @@ def raw(url: str, sent: bytes, *, until_closed: bool = True) -> bytes:
     """What a server answers to these bytes, until it closes the connection."""
     parts = httpx.URL(url)
     answer = b""
-    with socket.create_connection((parts.host, parts.port or 80), timeout=10) as connection:
+    with socket.create_connection((parts.host, parts.port or 80), timeout=PATIENCE) as connection:
         connection.sendall(sent)
         while until_closed or b"\r\n\r\n" not in answer:
             received = connection.recv(65536)

@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from blaxel_jobs.core.reading import MAX_BODY
 from blaxel_jobs.errors import Unavailable
 from blaxel_jobs.server.app import create_app
-from blaxel_jobs.server.body import MAX_BODY, BodyLimits
+from blaxel_jobs.server.body import BodyLimits
 from tests.server.conftest import MakeApp, client_of
 
 EXECUTIONS = "/v0/jobs/my-job/executions"

@@ -15,6 +15,7 @@ from blaxel_jobs.engine import Engine
 from blaxel_jobs.server.app import App
 from blaxel_jobs.server.body import BodyLimits
 from blaxel_jobs.server.protocol import MAX_HEAD, Parser
+from tests.pace import PATIENCE, until, within
 from tests.server.conftest import MakeApp, live, raw
 from tests.server.contract import check_answer, check_schema
 
@@ -25,7 +26,7 @@ HOST = b"Host: localhost\r\n"
 
 
 def call(url: str, method: str, path: str, **options: Any) -> httpx.Response:
-    response = httpx.request(method, url + path, timeout=40, **options)
+    response = httpx.request(method, url + path, timeout=120, **options)
     check_answer(response)
     return response
 
@@ -49,13 +50,6 @@ def waiting(engine: Engine) -> int:
     return len(engine.waiters.keys())
 
 
-def await_true(condition: Callable[[], object], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
 def test_s1_23_a_long_poll_answers_within_20_ms_of_the_end(live_url: str, work: Callable[[JobDef[Any]], None]) -> None:
     ended: list[float] = []
     finish = threading.Semaphore(0)
@@ -65,32 +59,37 @@ def test_s1_23_a_long_poll_answers_within_20_ms_of_the_end(live_url: str, work: 
         ended.append(time.monotonic())
 
     work(define_job("my-job", run=run))
-    late = []
-    for tail in ("", "/status") * 4:
+
+    def late(tail: str) -> float:
         path = create(live_url) + tail
         threading.Timer(0.1, finish.release).start()
         response = call(live_url, "GET", path, headers={"Prefer": "wait=20", "Jobs-Contract": "1"})
-        late.append(time.monotonic() - ended.pop())
+        took = time.monotonic() - ended.pop()
         assert response.json()["done"] is True
         assert response.headers["preference-applied"] == "wait=20"
-    assert min(late) < 0.02, late
+        return took
+
+    for tail in ("", "/status"):
+        within(0.02, lambda: late(tail))  # noqa: B023
 
 
 def test_a_long_poll_lasts_as_long_as_it_asked(live_url: str) -> None:
     path = create(live_url)
     started = time.monotonic()
     response = call(live_url, "GET", f"{path}/status", headers={"Prefer": "respond-async, WAIT=1"})
-    assert 0.95 < time.monotonic() - started < 2
+    assert 0.95 < time.monotonic() - started < 15
     assert (response.json()["status"], response.headers["preference-applied"]) == ("pending", "wait=1")
 
 
 @ON_MEMORY
-@pytest.mark.parametrize("prefer", ["wait", "wait=", "wait=-1", "wait=x", "wait=1.5", "await=9", "respond-async", "wait=\u0663"])
+@pytest.mark.parametrize(
+    "prefer", ["wait", "wait=", "wait=-1", "wait=x", "wait=29.5", "await=29", "respond-async", "wait=\u0663\u0660"]
+)
 def test_other_preferences_do_not_wait(live_url: str, prefer: str) -> None:
     path = create(live_url)
     started = time.monotonic()
     response = call(live_url, "GET", f"{path}/status", headers=[(b"Prefer", prefer.encode())])
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 20
     assert "preference-applied" not in response.headers
 
 
@@ -118,7 +117,7 @@ def test_an_unknown_execution_is_not_waited_for(live_url: str) -> None:
     started = time.monotonic()
     response = call(live_url, "GET", f"{EXECUTIONS}/nope", headers={"Prefer": "wait=30"})
     assert (response.status_code, "preference-applied" in response.headers) == (404, False)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 20
 
 
 def test_a_caller_who_hangs_up_is_not_waited_for(live_url: str, engine: Engine) -> None:
@@ -126,8 +125,8 @@ def test_a_caller_who_hangs_up_is_not_waited_for(live_url: str, engine: Engine) 
     parts = httpx.URL(live_url)
     with socket.create_connection((parts.host, parts.port or 80)) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=30\r\n\r\n".encode())
-        await_true(lambda: waiting(engine) == 1)
-    await_true(lambda: waiting(engine) == 0)
+        until(lambda: waiting(engine) == 1)
+    until(lambda: waiting(engine) == 0)
 
 
 def test_the_end_answers_long_polls_and_closes_connections(make_app: MakeApp, engine: Engine) -> None:
@@ -136,10 +135,10 @@ def test_the_end_answers_long_polls_and_closes_connections(make_app: MakeApp, en
         path = create(url)
         poll = threading.Thread(target=lambda: answers.append(call(url, "GET", path, headers={"Prefer": "wait=30"})))
         poll.start()
-        await_true(lambda: waiting(engine) == 1)
+        until(lambda: waiting(engine) == 1)
         started = time.monotonic()
-    poll.join(10)
-    assert time.monotonic() - started < 2
+    poll.join(PATIENCE)
+    assert time.monotonic() - started < 20
     assert answers[0].json()["status"] == "pending"
     assert answers[0].headers["connection"] == "close"
 
@@ -152,7 +151,7 @@ async def test_while_it_drains_it_answers_but_is_not_ready(make_app: MakeApp) ->
         ready = await client.get("/readyz")
         assert (ready.status_code, ready.headers["retry-after"], ready.headers["connection"]) == (503, "1", "close")
         assert (await client.get("/healthz")).status_code == 200
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):
             status = await client.get(f"{EXECUTIONS}/{created['executionId']}/status", headers={"Prefer": "wait=30"})
         assert (status.json()["done"], "preference-applied" in status.headers) == (False, False)
 
@@ -162,7 +161,7 @@ def test_a_slow_body_is_cut_off(make_app: MakeApp) -> None:
     with live(make_app(limits=BodyLimits(seconds=0.2))) as url:
         started = time.monotonic()
         answer = raw(url, b"POST " + EXECUTIONS.encode() + b" HTTP/1.1\r\n" + HOST + b'Content-Length: 100\r\n\r\n{"input"')
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < PATIENCE / 2
         assert read_problem(answer, 408)["error"] == "request_timeout"
         assert call(url, "GET", EXECUTIONS).json()["data"] == []
 
@@ -170,7 +169,7 @@ def test_a_slow_body_is_cut_off(make_app: MakeApp) -> None:
 @ON_MEMORY
 def test_a_body_in_pieces_is_put_together(live_url: str) -> None:
     parts = httpx.URL(live_url)
-    with socket.create_connection((parts.host, parts.port or 80), timeout=10) as connection:
+    with socket.create_connection((parts.host, parts.port or 80), timeout=PATIENCE) as connection:
         connection.sendall(b"POST " + EXECUTIONS.encode() + b" HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n")
         for piece in (b'{"in', b'put":', b" 1}"):
             connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
@@ -231,7 +230,7 @@ def test_what_is_not_http(either_parser: str, sent: bytes) -> None:
 def test_a_slow_head_is_cut_off(either_parser: str, sent: bytes) -> None:
     started = time.monotonic()
     answer = raw(either_parser, sent)
-    assert 0.2 < time.monotonic() - started < 5
+    assert 0.2 < time.monotonic() - started < PATIENCE / 2
     assert read_problem(answer, 408)["error"] == "request_timeout"
 
 

@@ -1,6 +1,6 @@
 """The server against openapi.yaml: every operation with generated requests."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
 from blaxel_jobs.server.keys import Keyring, read_key
+from blaxel_jobs.server.serve import bind
 from tests.server.conftest import live
 from tests.server.contract import DOCUMENT, read_events
 
@@ -24,6 +25,8 @@ CASES = [
     # Without a parameter and a body nothing can be wrong.
     if "parameters" in item or "requestBody" in item[method] or mode is GenerationMode.POSITIVE
 ]
+KEY = "k"
+HEADERS = {"X-Blaxel-Authorization": f"Bearer {KEY}", "Jobs-Contract": "1"}
 ACCEPTED: Any = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
 """Wrong where a generated request that is wrong is right but for its made-up cursor."""
 CONFORMS: Any = schemathesis.checks.CHECKS.get_one("response_schema_conformance")
@@ -32,28 +35,62 @@ CONFORMS: Any = schemathesis.checks.CHECKS.get_one("response_schema_conformance"
 
 @contextmanager
 def serve(store: str) -> Iterator[str]:
+    """A durable server; nobody runs what is created there."""
     from blaxel_jobs.engine import Engine
     from blaxel_jobs.server.app import create_app
     from blaxel_jobs.stores import open_store
     from blaxel_jobs.system import SystemClock, id_factory, new_key, rng
 
     engine = Engine(open_store(store), clock=SystemClock(), new_id=id_factory(), rng=rng)
-    with live(create_app(engine, version="1", new_id=new_key, keys=Keyring([read_key("k", "test")]))) as url:
+    with live(create_app(engine, version="1", new_id=new_key, keys=Keyring([read_key(KEY, "test")]))) as url:
         yield url
     engine.close()
 
 
-@pytest.fixture(scope="module", params=["memory", "sqlite"])
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serve("memory:" if request.param == "memory" else f"sqlite:///{tmp_path_factory.mktemp('store') / 'jobs.db'}") as url:
-        yield url
+@contextmanager
+def serve_mock() -> Iterator[str]:
+    """A mock with a key, in strict mode."""
+    from mock_server.live import Live
+    from mock_server.loop import LoopThread, new_loop
+    from mock_server.namespaces import Hub, Options
+
+    hub = Hub(Options(keys=[read_key(KEY, "test")], strict=True))
+    thread = LoopThread(new_loop(hub.idle))
+
+    async def begin() -> Live:
+        await hub.open()
+        listening = Live(hub, bind("127.0.0.1", 0))
+        await listening.open()
+        return listening
+
+    listening = thread.submit(begin()).result(20)
+    yield listening.url
+    told = [why for place in hub.named.values() for why in place.breaches]
+
+    async def end() -> None:
+        await listening.close()
+        await hub.close()
+
+    thread.stop(end())
+    assert not told
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Where each server is; each generated request is sent to all of them."""
+    with (
+        serve("memory:") as memory,
+        serve(f"sqlite:///{tmp_path_factory.mktemp('store') / 'jobs.db'}") as sqlite,
+        serve_mock() as mock,
+    ):
+        yield {"memory": memory, "sqlite": sqlite, "mock": mock}
 
 
 @pytest.fixture
-def empty() -> Iterator[str]:
-    """A server on which a stream ends at once: of executions that there are, and that nobody runs, it would not."""
+def empty(served: dict[str, str], request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """Servers on which a stream ends at once: of executions that there are, and that nobody runs, it would not."""
     with serve("memory:") as url:
-        yield url
+        yield {"memory": url, "mock": f"{served['mock']}/ns/{abs(hash(request.node.name))}"}
 
 
 def _mend(case: schemathesis.Case[Any]) -> None:
@@ -68,19 +105,15 @@ def _hurry(case: schemathesis.Case[Any]) -> None:
         body["waitMs"] = 1
 
 
-@pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize(("path", "method", "mode"), CASES, ids=str)
-def test_generated_requests(served: str, empty: str, path: str, method: str, mode: GenerationMode) -> None:
+def judge(roots: Mapping[str, str], path: str, method: str, mode: GenerationMode, examples: int) -> None:
+    """Send generated requests of an operation to these servers, and hold the answers against the contract."""
     operation = SCHEMA[path][method]
-    media_types = DOCUMENT["paths"][path][method.lower()]["responses"].get("200", {}).get("content", {})
-    streamed = "text/event-stream" in media_types
-    root = empty if streamed else served
-    base = root if "servers" in DOCUMENT["paths"][path] else f"{root}/v0"
+    streamed = is_streamed(path, method)
     excluded = [ACCEPTED] * (mode is not GenerationMode.POSITIVE) + [CONFORMS] * streamed
     asked = []
 
     @settings(
-        max_examples=10,
+        max_examples=examples,
         derandomize=True,
         database=None,
         deadline=None,
@@ -88,18 +121,41 @@ def test_generated_requests(served: str, empty: str, path: str, method: str, mod
         phases=[Phase.generate],  # making an example of ten thousand ids smaller takes longer than a test may
     )
     @given(case=operation.as_strategy(generation_mode=mode))
-    def judge(case: schemathesis.Case[Any]) -> None:
+    def send(case: schemathesis.Case[Any]) -> None:
         if mode is GenerationMode.POSITIVE:
             _mend(case)
         _hurry(case)
-        headers = {"X-Blaxel-Authorization": "Bearer k", "Jobs-Contract": "1"}
-        response = case.call_and_validate(base_url=base, headers=headers, excluded_checks=excluded)
-        if streamed and response.status_code == 200:
-            assert read_events(response.text.split("\n"), "ExecutionUpdate" if method == "POST" else "JobExecutionEvent")[-1] == (
-                "end",
-                {},
-            )
+        for root in roots.values():
+            base = root if "servers" in DOCUMENT["paths"][path] else f"{root}/v0"
+            response = case.call_and_validate(base_url=base, headers=HEADERS, excluded_checks=excluded)
+            if streamed and response.status_code == 200:
+                schema = "ExecutionUpdate" if method == "POST" else "JobExecutionEvent"
+                told = read_events(response.text.split("\n"), schema)
+                assert told[-1] == ("end", {}) or response.stream_cut_short
         asked.append(case)
 
-    judge()
+    send()
     assert asked
+
+
+def is_streamed(path: str, method: str) -> bool:
+    return "text/event-stream" in DOCUMENT["paths"][path][method.lower()]["responses"].get("200", {}).get("content", {})
+
+
+@pytest.mark.row("K-09")
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(("path", "method", "mode"), CASES, ids=str)
+def test_generated_requests(
+    served: dict[str, str], request: pytest.FixtureRequest, path: str, method: str, mode: GenerationMode
+) -> None:
+    judge(request.getfixturevalue("empty") if is_streamed(path, method) else served, path, method, mode, 20)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(("path", "method", "mode"), CASES, ids=str)
+def test_many_generated_requests(
+    served: dict[str, str], request: pytest.FixtureRequest, path: str, method: str, mode: GenerationMode
+) -> None:
+    judge(request.getfixturevalue("empty") if is_streamed(path, method) else served, path, method, mode, 200)

@@ -195,7 +195,13 @@ def test_the_page_names_every_event() -> None:
 def test_the_blocks_of_the_page_run(tmp_path: Path) -> None:
     code = "\n".join(re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=plain_environment(), capture_output=True, text=True, check=False, timeout=40
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=plain_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     figures, failed = done.stdout.splitlines()

@@ -10,6 +10,8 @@ import pytest
 
 from blaxel_jobs.define import JobDef, define_job
 from blaxel_jobs.server.operations import OPERATIONS
+from blaxel_jobs.server.runner_data import RUNNER_PATH
+from tests.pace import PATIENCE
 from tests.server.contract import DOCUMENT
 
 EXECUTIONS = "/v0/jobs/my-job/executions"
@@ -28,7 +30,7 @@ def test_the_table_is_the_contract() -> None:
         for method, operation in item.items()
         if method not in ("parameters", "servers") and operation.get("security") != []
     }
-    assert {(operation.method, operation.path) for operation in OPERATIONS} == documented
+    assert {(operation.method, operation.path) for operation in OPERATIONS} == documented | {("GET", RUNNER_PATH)}
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.id)
@@ -161,7 +163,7 @@ async def test_a_job_is_known_by_its_executions_or_its_worker(
     loop = asyncio.get_running_loop()
     work(define_job("other-job", run=lambda context, payload: loop.call_soon_threadsafe(claimed.set)))
     await client.post("/v0/jobs/other-job/executions", json={"input": 1})
-    await asyncio.wait_for(claimed.wait(), 10)
+    await asyncio.wait_for(claimed.wait(), PATIENCE)
     assert (await client.get("/v0/jobs/other-job")).json()["served"] is True
     head = await client.head("/v0/jobs/other-job")
     assert (head.status_code, head.content) == (200, b"")

@@ -20,9 +20,10 @@ from blaxel_jobs.server.protocol import Parser
 from blaxel_jobs.server.serve import CLOSE_SECONDS
 from blaxel_jobs.server.stream import PIECE
 from blaxel_jobs.system import new_key
+from tests.pace import PATIENCE, until
 from tests.server.conftest import MakeApp, live
 from tests.server.contract import each_event, read_events
-from tests.server.test_connections import EXECUTIONS, ON_MEMORY, await_true, call, waiting
+from tests.server.test_connections import EXECUTIONS, ON_MEMORY, call, waiting
 from tests.serving import serving
 
 Event = tuple[str, Any]
@@ -36,7 +37,7 @@ def create(url: str, count: int = 1) -> list[str]:
 @contextlib.contextmanager
 def watch(url: str, *ids: str) -> Iterator[Iterator[Event]]:
     """The events of a watch as they come. Leaving it hangs up."""
-    with httpx.Client(timeout=20) as client, client.stream("POST", f"{url}/v0/watch", json={"ids": ids}) as response:
+    with httpx.Client(timeout=PATIENCE) as client, client.stream("POST", f"{url}/v0/watch", json={"ids": ids}) as response:
         assert response.status_code == 200
         assert response.headers["content-type"] == "text/event-stream"
         yield each_event(response.iter_lines())
@@ -99,7 +100,7 @@ def test_who_hangs_up_is_forgotten_at_once(url: str, engine: Engine) -> None:
     with watch(url, *ids) as events:
         next(events)
         assert waiting(engine) == 3
-    await_true(lambda: waiting(engine) == 0)
+    until(lambda: waiting(engine) == 0)
 
 
 @ON_MEMORY
@@ -127,10 +128,10 @@ def test_the_server_ends_streams_when_it_drains(make_app: MakeApp, engine: Engin
 
         follower = threading.Thread(target=follow)
         follower.start()
-        assert began.wait(10)
+        assert began.wait(PATIENCE)
         started = time.monotonic()
-    follower.join(10)
-    assert time.monotonic() - started < 2
+    follower.join(PATIENCE)
+    assert time.monotonic() - started < PATIENCE / 2
     assert {told(event) for event in events} == {(id, "pending", False)}, "no end: its executions have not ended"
     assert waiting(engine) == 0
 
@@ -140,7 +141,7 @@ async def test_while_it_drains_a_stream_tells_what_is_and_ends(make_app: MakeApp
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
         id = (await client.post(EXECUTIONS, json={"input": 1})).json()["executionId"]
         app.drain()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             answer = await client.post("/v0/watch", json={"ids": [id]})
     assert answer.headers["connection"] == "close"
     assert [told(event) for event in read_events(answer.text.split("\n"))] == [(id, "pending", False)]
@@ -240,7 +241,7 @@ def test_who_does_not_read_holds_no_more_than_a_buffer(parser: Parser) -> None:
     engine = Endless()
     with live(create_app(engine, version="1", new_id=new_key), parser=parser) as url:
         parts = httpx.URL(url)
-        with socket.create_connection((parts.host, parts.port or 80), timeout=10) as connection:
+        with socket.create_connection((parts.host, parts.port or 80), timeout=PATIENCE) as connection:
             body = b'{"ids": ["a"]}'
             connection.sendall(b"POST /v0/watch HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
             stands_still(lambda: engine.told)
@@ -251,7 +252,7 @@ def test_who_does_not_read_holds_no_more_than_a_buffer(parser: Parser) -> None:
             while b"%0100d" % (stopped_at + 1) not in received[-(1 << 20) :]:
                 received += connection.recv(1 << 20)
             assert engine.closed == 0
-        await_true(lambda: engine.closed == 1)
+        until(lambda: engine.closed == 1)
 
 
 @pytest.mark.slow
@@ -260,17 +261,17 @@ def test_who_does_not_read_is_cut_off_at_the_end(caplog: pytest.LogCaptureFixtur
     with contextlib.ExitStack() as kept:
         with live(create_app(engine, version="1", new_id=new_key)) as url:
             parts = httpx.URL(url)
-            connection = kept.enter_context(socket.create_connection((parts.host, parts.port or 80), timeout=10))
+            connection = kept.enter_context(socket.create_connection((parts.host, parts.port or 80), timeout=PATIENCE))
             connection.sendall(b'POST /v0/watch HTTP/1.1\r\nHost: localhost\r\nContent-Length: 14\r\n\r\n{"ids": ["a"]}')
             stands_still(lambda: engine.told)
             started = time.monotonic()
-        assert time.monotonic() - started < CLOSE_SECONDS + 2
+        assert time.monotonic() - started < CLOSE_SECONDS + 30
     assert engine.closed == 1
     assert "is cut off" in caplog.text
     assert "Traceback" not in caplog.text
 
 
-def stands_still(read: Callable[[], int], seconds: float = 20) -> None:
+def stands_still(read: Callable[[], int], seconds: float = PATIENCE) -> None:
     """Wait until a number has not changed for a quarter of a second."""
     end = time.monotonic() + seconds
     before, since = -1, time.monotonic()
@@ -282,7 +283,7 @@ def stands_still(read: Callable[[], int], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-IDS = 5000
+IDS = 2000
 STREAMS = 4
 
 
@@ -294,7 +295,7 @@ def resident(pid: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process's memory")
-@pytest.mark.parametrize("store", ["memory:", "sqlite:///jobs.db"])
+@pytest.mark.parametrize("store", ["memory:", pytest.param("sqlite:///jobs.db", marks=pytest.mark.soak)])
 def test_a_watched_execution_takes_at_most_1_kb(tmp_path: Path, store: str) -> None:
     with serving(tmp_path, store) as server, contextlib.ExitStack() as open_streams:
         ids = create(server.url, IDS)
