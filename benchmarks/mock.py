@@ -24,6 +24,7 @@ from .server import head, read_body
 IN_PROCESS = Bar("mock: 10 tasks of 60 s, in process", "ms", 20, 5)
 LIVE = Bar("mock: 10 tasks of 60 s, live, from another process", "ms", 100, 30)
 LIVE_HERE = Bar("mock: 10 tasks of 60 s, live, from its own process", "ms", 100, 30)
+MANY = Bar("mock: 200 executions of 10 tasks of 60 s, in process", "s", 2, 0.5)
 START = Bar("mock: process start to first answer against bare starlette + uvicorn", "x", 1.3, 1.3)
 START_BARE = Bar("the same against a bare ASGI function + uvicorn", "x")
 RSS = Bar("mock: RSS after the first answer", "MB", 50, 50)
@@ -85,6 +86,19 @@ def tasks(scratch: Scratch) -> Measured:
         live = _tasks(scratch, jobs)
     rounds = 1 + scratch.size(20, 1)
     return Measured({IN_PROCESS: in_process, LIVE: live, LIVE_HERE: here}, {f"a `with` block of {rounds} of them, ms": all_of_it})
+
+
+def many(scratch: Scratch) -> Measured:
+    """Created one after the other, then awaited one after the other."""
+    count = scratch.size(200, 2)
+    with MockServer() as mock, JobsClient() as jobs:
+        job = jobs.job(JOB)
+        before = time.perf_counter()
+        ids = [job.create_execution({"tasks": [{"duration": 60}] * 10}) for _ in range(count)]
+        assert all(job.wait_for_execution(id).status == "completed" for id in ids)
+        took = time.perf_counter() - before
+        assert mock.monotonic() == 60
+    return Measured({MANY: took * 200 / count}, {})
 
 
 class _Started(NamedTuple):
@@ -149,5 +163,6 @@ def start(scratch: Scratch) -> Measured:
 
 TOPICS = (
     Topic("mock-tasks", (IN_PROCESS, LIVE, LIVE_HERE), tasks),
+    Topic("mock-many", (MANY,), many),
     Topic("mock-start", (START, START_BARE, RSS), start),
 )

@@ -1,25 +1,63 @@
-"""The bridge from the SDK to an app in another thread: ASGI calls instead of a socket, for threads, asyncio and trio alike."""
+"""The bridge from clients in this process to an app in another thread: ASGI calls instead of a socket.
+
+It is for threads, asyncio and trio alike.
+"""
 
 import asyncio
-from typing import Final
+import math
+from typing import Any, Final
 
+import attrs
 import httpx
 
-from blaxel_jobs.server.app import App
-from blaxel_jobs.server.asgi import Message, Scope
+from blaxel_jobs.errors import ConnectionFailed, RequestTimeout
+from blaxel_jobs.server.asgi import Message, Receive, Scope
 
 from .calls import Calls
+from .line import EXTENSION, Break
+from .namespaces import HEADER, Hub
 
 GROUP: Final = 1
 """A group that always has room for one more long poll."""
 
 
-class Bridge:
-    """The SDK's wire to an app."""
+@attrs.frozen
+class Answer:
+    """What came of a request: an answer as it was sent, whole or not."""
 
-    def __init__(self, app: App, calls: Calls) -> None:
-        self._app = app
+    status: int | None
+    """None where none was sent."""
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    broken: Break | None
+    """How it was cut off, if it was."""
+
+
+class Door:
+    """Where requests of this process go in."""
+
+    def __init__(self, hub: Hub, calls: Calls, namespace: str) -> None:
+        self._hub = hub
         self._calls = calls
+        self._namespace = namespace.encode()
+
+    def call(self, request: Any, body: bytes) -> Answer:
+        """Have a request answered; one of httpx, or of what has its form."""
+        return self._calls.call(self._exchange(request, body).answer)
+
+    async def acall(self, request: Any, body: bytes) -> Answer:
+        """As `call`."""
+        return await self._calls.acall(self._exchange(request, body).answer)
+
+    def _exchange(self, request: Any, body: bytes) -> "_Exchange":
+        return _Exchange(self._hub, self._namespace, request, body)
+
+
+class Bridge:
+    """The SDK's wire to a mock."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
 
     def take_poll(self) -> int:
         return GROUP
@@ -28,12 +66,12 @@ class Bridge:
         """Nothing was taken."""
 
     def send(self, request: httpx.Request, group: int) -> httpx.Response:
-        exchange = _Exchange(self._app, request, request.read())
-        return exchange.response(self._calls.call(exchange.answer))
+        """Raises ConnectionFailed, RequestTimeout."""
+        return _response(request, self._door.call(request, request.read()))
 
     async def asend(self, request: httpx.Request, group: int) -> httpx.Response:
-        exchange = _Exchange(self._app, request, await request.aread())
-        return exchange.response(await self._calls.acall(exchange.answer))
+        """As `send`."""
+        return _response(request, await self._door.acall(request, await request.aread()))
 
     def close(self) -> None:
         """Nothing is open."""
@@ -43,30 +81,38 @@ class Bridge:
 
 
 class _Exchange:
-    """One ASGI call."""
+    """One ASGI call, and the line to its caller."""
 
-    def __init__(self, app: App, request: httpx.Request, body: bytes) -> None:
-        self._app = app
+    def __init__(self, hub: Hub, namespace: bytes, request: Any, body: bytes) -> None:
+        read = request.extensions.get("timeout", {}).get("read")
+        self.patience = math.inf if read is None else float(read)
+        self._hub = hub
+        self._namespace = namespace
         self._request = request
         self._message: Message | None = {"type": "http.request", "body": body}
-        self._sent: list[Message] = []
+        self._start: Message | None = None
+        self._chunks: list[bytes] = []
+        self._broken: Break | None = None
 
-    async def answer(self) -> list[Message]:
-        await self._app(self._scope(), self._receive, self._send)
-        return self._sent
+    async def cut(self, how: Break, receive: Receive) -> None:
+        self._broken = how
 
-    def response(self, sent: list[Message]) -> httpx.Response:
-        start, *chunks = sent
-        body = b"".join([chunk.get("body", b"") for chunk in chunks])
-        return httpx.Response(start["status"], headers=start["headers"], content=body, request=self._request)
+    async def answer(self) -> Answer:
+        await self._hub(self._scope(), self._receive, self._send)
+        start = self._start
+        status, headers = (start["status"], start["headers"]) if start else (None, [])
+        return Answer(status, headers, b"".join(self._chunks), self._broken)
 
     def _scope(self) -> Scope:
         url = self._request.url
         raw_path, _, query = url.raw_path.partition(b"?")
+        headers = [(name.lower(), value) for name, value in self._request.headers.raw]
+        if not any(name == HEADER for name, _ in headers):
+            headers.append((HEADER, self._namespace))
         return {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": url.scheme, "method": self._request.method,
             "path": url.path, "raw_path": raw_path, "query_string": query, "root_path": "", "client": None, "server": None,
-            "headers": [(name.lower(), value) for name, value in self._request.headers.raw],
+            "headers": headers, "extensions": {EXTENSION: self},
         }  # fmt: skip
 
     async def _receive(self) -> Message:
@@ -78,4 +124,17 @@ class _Exchange:
         return message
 
     async def _send(self, message: Message) -> None:
-        self._sent.append(message)
+        if self._broken:
+            return
+        if message["type"] == "http.response.start":
+            self._start = message
+        else:
+            self._chunks.append(message.get("body", b""))
+
+
+def _response(request: httpx.Request, answer: Answer) -> httpx.Response:
+    if answer.broken == "timeout":
+        raise RequestTimeout("the mock did not answer in time")
+    if answer.broken or answer.status is None:
+        raise ConnectionFailed("the mock broke the connection" + (" in the middle of its answer" if answer.status else ""))
+    return httpx.Response(answer.status, headers=answer.headers, content=answer.body, request=request)

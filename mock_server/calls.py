@@ -8,9 +8,8 @@ from typing import Any, Final, NoReturn, TypeVar
 from blaxel_jobs.errors import ConnectionFailed, MockStuck
 from blaxel_jobs.worker.context import AnyContext, current
 
-from .clock import MockClock
-from .handlers import Turns
 from .loop import LoopThread, done
+from .namespaces import Namespace
 
 T = TypeVar("T")
 
@@ -21,10 +20,9 @@ PING_SECONDS: Final = 1.0
 class Calls:
     """Runs coroutines in the mock's thread. Raises MockStuck when it is blocked, ConnectionFailed when it has ended."""
 
-    def __init__(self, thread: LoopThread, clock: MockClock, turns: Turns, stuck_after: float) -> None:
+    def __init__(self, thread: LoopThread, place: Namespace, stuck_after: float) -> None:
         self._thread = thread
-        self._clock = clock
-        self._turns = turns
+        self._place = place
         self._stuck_after = stuck_after
 
     def call(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -36,7 +34,7 @@ class Calls:
             )
         future = self._begin(function)
         try:
-            with self._turns.outside():
+            with self._place.world.turns.outside():
                 while not concurrent.futures.wait((future,), self._stuck_after).done:
                     if not concurrent.futures.wait((self._ping(),), PING_SECONDS).done:
                         self._blocked()
@@ -59,7 +57,7 @@ class Calls:
         return self._submit(self._from_outside(current.get(None), function))
 
     async def _from_outside(self, context: AnyContext | None, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        with self._clock.outside(context):
+        with self._place.clock.outside(context):
             return await function()
 
     def _ping(self) -> concurrent.futures.Future[None]:

@@ -20,10 +20,11 @@ class ScaledClock:
 
     frozen = False
 
-    def __init__(self, speed: float, start: float | None = None) -> None:
+    def __init__(self, speed: float, start: float | None = None, elapsed: float = 0.0) -> None:
+        """`start` is when it began, in seconds since 1970, and `elapsed` how long ago that is, by this clock."""
         self.speed = speed
-        self._start = time.time() if start is None else start
-        self._began = time.monotonic()
+        self._start = time.time() - elapsed if start is None else start
+        self._began = time.monotonic() - elapsed / speed
 
     def now(self) -> float:
         return self._start + self.monotonic()
@@ -56,7 +57,7 @@ class ScaledClock:
             raise ConfigError("only a virtual clock is moved by hand")
         await self.sleep(seconds)
 
-    async def settle(self, until: Callable[[], bool] = lambda: False) -> None:
+    async def settle(self, until: Callable[[], bool] = lambda: False, seconds: float = 0.0) -> None:
         """Time goes on by itself."""
 
     def patience(self) -> AbstractAsyncContextManager[object]:
@@ -74,12 +75,12 @@ MockClock = VirtualClock | ScaledClock
 _SCALE: Final = re.compile(r"scale:(?P<speed>[0-9]{1,9}(?:\.[0-9]{1,9})?)")
 
 
-def read_clock(text: str, start: float | None = None, stuck_after: float = STUCK_AFTER) -> MockClock:
+def read_clock(text: str, start: float | None = None, stuck_after: float = STUCK_AFTER, elapsed: float = 0.0) -> MockClock:
     """`virtual`, `real` or `scale:N`. Raises ConfigError."""
     if text == "virtual":
-        return VirtualClock(START if start is None else start, stuck_after)
+        return VirtualClock(START if start is None else start, stuck_after, elapsed)
     scale = _SCALE.fullmatch(text)
     speed = 1.0 if text == "real" else float(scale["speed"]) if scale else 0.0
     if speed <= 0:
         raise ConfigError(f"a clock is 'virtual', 'real' or 'scale:60' (a minute takes a second), not {text!r}")
-    return ScaledClock(speed, start)
+    return ScaledClock(speed, start, elapsed)

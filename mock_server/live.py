@@ -3,18 +3,19 @@
 import asyncio
 import socket
 
-from blaxel_jobs.server.app import App
 from blaxel_jobs.server.serve import HttpServer, url_of
+
+from .namespaces import Hub
 
 
 class Live:
     """A listening server in the current loop."""
 
-    def __init__(self, app: App, bound: socket.socket) -> None:
+    def __init__(self, hub: Hub, bound: socket.socket) -> None:
         self.url = url_of(bound)
         self._bound = bound
         self._ready = asyncio.Event()
-        self._server = HttpServer(app, bound, on_ready=self._ready.set)
+        self._server = HttpServer(hub, bound, on_ready=self._ready.set)
         self._serving: asyncio.Task[None] | None = None
 
     async def open(self) -> None:

@@ -1,8 +1,10 @@
 """Clients move a mock's time: this stands between the app and the engine, and is the engine as the app sees it."""
 
+import asyncio
+import json
 import math
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Final, Literal, get_args
 
 from blaxel_jobs.core.requests import parse_prefer
@@ -12,15 +14,26 @@ from blaxel_jobs.errors import ConfigError
 from blaxel_jobs.stores.base import Position, Where
 
 from .clock import MockClock
+from .virtual import VirtualClock
 
 Mode = Literal["settle", "step"]
 
 _EXECUTION: Final = frozenset({"get_job_execution", "get_job_execution_status", "get_execution"})
-_LISTS: Final = frozenset({"list_job_executions", "list_executions"})
+_LISTS: Final = frozenset({"list_job_executions", "list_sorted_executions", "list_executions"})
 _DETAILS: Final = frozenset(
-    {"list_job_execution_tasks", "list_job_execution_events", "list_execution_steps", "get_batch", "get_stats", "get_metrics"}
+    {
+        "list_job_execution_tasks",
+        "list_sorted_tasks",
+        "list_job_execution_events",
+        "list_execution_steps",
+        "get_batch",
+        "get_stats",
+        "get_metrics",
+    }
 )
 _SHOWN: Final = 100
+MOST_MS: Final = 30_000
+"""Milliseconds that a claim may wait."""
 
 
 def check_mode(mode: str) -> Mode:
@@ -41,6 +54,7 @@ class Paced:
         """`alive` is called before every operation."""
         self.ready = engine.ready
         self.artifacts = engine.artifacts
+        self.clock = engine.clock
         self._engine = engine
         self._clock = clock
         self._mode = mode
@@ -57,6 +71,8 @@ class Paced:
             async with self._clock.patience():
                 with self._clock.leave(wait):
                     return await self._engine.acall(operation, workspace, arguments)
+        if operation == "claim_leases" and isinstance(self._clock, VirtualClock):
+            return await self._claim(workspace, arguments)
         if wait == 0 or self._released:
             return await self._engine.acall(operation, workspace, arguments)
         if self._mode == "settle" and operation in _EXECUTION | _LISTS | _DETAILS:
@@ -87,6 +103,27 @@ class Paced:
         self._released = True
         self._clock.release()
         self._engine.release_waiters()
+
+    async def _claim(self, workspace: str, arguments: Mapping[str, Any]) -> View:
+        """A worker elsewhere waits in real time: if an idle one moved ours, nobody else could."""
+        body = self._body(arguments)
+        wait = body.get("waitMs")
+        if not isinstance(wait, int | float) or not 0 < wait <= MOST_MS:
+            return await self._engine.acall("claim_leases", workspace, arguments)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait / 1000):
+                return await self._engine.acall("claim_leases", workspace, arguments)
+        return await self._engine.acall(
+            "claim_leases", workspace, {**arguments, "body": json.dumps({**body, "waitMs": 0}).encode()}
+        )
+
+    @staticmethod
+    def _body(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            body = json.loads(arguments["body"])
+        except ValueError:
+            body = None
+        return body if isinstance(body, dict) else {}
 
     async def _step(self, operation: str, workspace: str, arguments: Mapping[str, Any]) -> View:
         job, id = arguments.get("job"), arguments.get("execution_id")

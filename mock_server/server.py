@@ -1,38 +1,38 @@
 """`MockServer`: the product in memory, in a thread of this process, with time that tests move."""
 
-import math
+import os
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from pathlib import Path
 from random import Random
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import msgspec
+import attrs
 
-from blaxel_jobs import Execution, Job, JobsClient, Settings
+from blaxel_jobs import Settings
 from blaxel_jobs.client.api.executions import (  # noqa: F401  what the first calls load: no test is to spend its time on that
     create_job_execution,
     get_job_execution,
     get_job_execution_status,
 )
-from blaxel_jobs.client.models import JobExecution
-from blaxel_jobs.core.views import View
 from blaxel_jobs.define import JobDef
-from blaxel_jobs.errors import ConfigError, InvalidRequest
+from blaxel_jobs.errors import ConfigError, ContractError
 from blaxel_jobs.transport import HttpSeam, stand_in
 
-from .bridge import Bridge
+from .bridge import Bridge, Door
 from .calls import Calls
 from .clock import read_clock
+from .controls import Controls
 from .loop import LoopThread, new_loop
+from .namespaces import STRICT, Hub, Namespace, Options
 from .pace import check_mode
 from .virtual import STUCK_AFTER, VirtualClock
-from .world import World
 
 if TYPE_CHECKING:
     from .live import Live
 
 
-class MockServer:
+class MockServer(Controls):
     """The Jobs API in memory: same contract, same engine, same handlers, with time of its own.
 
         with MockServer() as mock:
@@ -48,7 +48,8 @@ class MockServer:
     run here. simulate: other jobs are run by the built-in handler, each task as its input says (`duration`, `fail`, `hang`, `exit`,
     `output`). start: seconds since 1970 at which virtual time begins. stuck_after: seconds of real time that a handler may run
     while a client waits. live: listen as well, for other processes, on a free port of this machine unless `port` names one.
-    Raises ConfigError.
+    strict: hold requests and answers against the contract; leaving the block raises ContractError when one was against it. Unless
+    given, it is so where the environment has MOCK_SERVER_STRICT=1. scenario: a YAML file with faults. Raises ConfigError.
     """
 
     base_url: Final = "http://127.0.0.1/v0"
@@ -66,19 +67,24 @@ class MockServer:
         stuck_after: float = STUCK_AFTER,
         live: bool = False,
         port: int = 0,
+        strict: bool | None = None,
+        scenario: str | Path | None = None,
     ) -> None:
-        self._mode = check_mode(mode)
-        self._clock = read_clock(clock, start, stuck_after)
-        if self._mode == "step" and not isinstance(self._clock, VirtualClock):
+        options = Options(
+            clock=clock, start=start, stuck_after=stuck_after, mode=check_mode(mode), seed=seed, jobs=list(jobs), simulate=simulate,
+            strict=os.environ.get(STRICT) == "1" if strict is None else strict,
+        )  # fmt: skip
+        if options.mode == "step" and not isinstance(read_clock(clock), VirtualClock):
             raise ConfigError(f"mode='step' is for a virtual clock: with {clock!r} time goes on by itself")
-        self._stuck_after = stuck_after
-        self._seed = seed
-        self._jobs = list(jobs)
-        self._simulate = simulate
+        if scenario is not None:
+            from .scenario import read_scenario
+
+            options.rules = read_scenario(Path(scenario))
+        self._hub = Hub(options)
         self._port = port if live else None
         self._live: Live | None = None
-        self._inside: Calls | None = None
-        self._bridge: Bridge | None = None
+        self._thread: LoopThread | None = None
+        self._wire: Bridge | None = None
         self._seam = HttpSeam(lambda: Settings(base_url=self.base_url), stand_in=self)
         self._rng = Random(f"client {seed}")
         self._entered = False
@@ -88,9 +94,9 @@ class MockServer:
     @property
     def wire(self) -> Bridge:
         """What the SDK's seams send by."""
-        if self._bridge is None:
+        if self._wire is None:
             raise _not_entered()
-        return self._bridge
+        return self._wire
 
     @property
     def url(self) -> str | None:
@@ -99,7 +105,7 @@ class MockServer:
 
     def monotonic(self) -> float:
         """Seconds of its time since it was made."""
-        return self._clock.monotonic()
+        return self._place.clock.monotonic()
 
     def random(self) -> float:
         """A number from [0, 1), the same ones for the same seed."""
@@ -111,117 +117,153 @@ class MockServer:
 
     def sleep(self, seconds: float) -> None:
         """Wait in its time. Raises MockStuck."""
-        self._calls.call(lambda: self._clock.spend(seconds))
+        self._calls.call(lambda: self._place.clock.spend(seconds))
 
     async def asleep(self, seconds: float) -> None:
         """As `sleep`."""
-        await self._calls.acall(lambda: self._clock.spend(seconds))
+        await self._calls.acall(lambda: self._place.clock.spend(seconds))
 
-    # For tests
+    def namespace(self, name: str) -> "Namespaced":
+        """A mock beside this one, behind the same address: with executions, time, faults and requests of its own.
 
-    @property
-    def now(self) -> datetime:
-        """What time it is there, in UTC."""
-        return datetime.fromtimestamp(self._clock.now(), UTC)
-
-    @property
-    def executions(self) -> list[Execution]:
-        """All executions of all jobs as they are now, the newest first. Looking so moves no time."""
-        views = msgspec.json.decode(msgspec.json.encode(self._calls.call(self._views)))
-        return [Execution(self._seam, JobExecution.from_dict(view), whole=True) for view in views]
-
-    def job(self, name: str) -> Job:
-        """The job of that name on this mock, also when another one is entered within. Raises ValueError for what is no job name."""
-        return JobsClient(seam=self._seam).job(name)
-
-    def register(self, *jobs: JobDef[Any]) -> None:
-        """Run the handlers of these jobs too. Raises ConfigError when a name has another definition here already."""
-        self._calls.call(lambda: self._register(jobs))
-
-    def advance(self, seconds: float) -> None:
-        """Move virtual time, and do all that is due meanwhile; also while it is frozen. Raises MockStuck."""
-        _check(seconds)
-        self._calls.call(lambda: self._clock.spend(seconds, forced=True))
-
-    async def aadvance(self, seconds: float) -> None:
-        """As `advance`."""
-        _check(seconds)
-        await self._calls.acall(lambda: self._clock.spend(seconds, forced=True))
-
-    def freeze(self) -> None:
-        """Stop virtual time: looks see things as they are, and only `advance` moves it. A wait waits until it is stuck."""
-        self._calls.call(lambda: self._freeze(True))
-
-    def unfreeze(self) -> None:
-        """Let it go on."""
-        self._calls.call(lambda: self._freeze(False))
+        Raises InvalidRequest for what is no name.
+        """
+        place = self._calls_of(self._hub.default).call(lambda: self._hub.make(name))
+        return Namespaced(self, place.name)
 
     def __enter__(self) -> Self:
         if self._entered:
             raise ConfigError("this mock server was entered before: make another one")
         self._entered = True
-        self._thread = LoopThread(new_loop(self._clock.idle))
+        thread = self._thread = LoopThread(new_loop(self._hub.idle))
+        self._wire = Bridge(self._door)
         try:
-            self._thread.submit(self._open()).result()
+            thread.submit(self._open()).result()
         except BaseException:
-            self._thread.stop()
+            thread.stop()
             raise
         stand_in.enter(self)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         stand_in.leave(self)
+        assert self._thread is not None
         self._thread.stop(self._close())
+        if kind is None:
+            self._check_breaches()
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         import anyio
 
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self.__exit__)
+            await anyio.to_thread.run_sync(self.__exit__, kind)
+
+    @property
+    def _place(self) -> Namespace:
+        return self._hub.default
 
     @property
     def _calls(self) -> Calls:
-        if self._inside is None:
+        return self._calls_of(self._hub.default)
+
+    @property
+    def _door(self) -> Door:
+        return self._door_of(self._hub.default)
+
+    def _calls_of(self, place: Namespace) -> Calls:
+        if self._thread is None:
             raise _not_entered()
-        return self._inside
+        return Calls(self._thread, place, self._hub.options.stuck_after)
+
+    def _door_of(self, place: Namespace) -> Door:
+        return Door(self._hub, self._calls_of(place), place.name)
+
+    def _check_breaches(self) -> None:
+        told = [why for place in self._hub.named.values() for why in place.breaches]
+        if told:
+            shown = "\n".join(told[:10])
+            raise ContractError(f"{len(told)} times the contract was broken:\n{shown}")
 
     async def _open(self) -> None:
-        self._world = World(self._clock, seed=self._seed, mode=self._mode, jobs=self._jobs, simulate=self._simulate)
-        self._inside = Calls(self._thread, self._clock, self._world.turns, self._stuck_after)
-        self._bridge = Bridge(self._world.app(), self._inside)
-        await self._world.open()
+        await self._hub.open()
         if self._port is not None:
             from blaxel_jobs.server.serve import bind
 
             from .live import Live
 
-            self._live = Live(self._world.timed_app(), bind("127.0.0.1", self._port))
+            self._live = Live(self._hub, bind("127.0.0.1", self._port))
             await self._live.open()
 
     async def _close(self) -> None:
         if self._live is not None:
             await self._live.close()
-        await self._world.close()
+        await self._hub.close()
 
-    async def _views(self) -> list[View]:
-        return await self._world.executions()
 
-    async def _register(self, jobs: Iterable[JobDef[Any]]) -> None:
-        await self._world.register(jobs)
+class Namespaced(Controls):
+    """A namespace of a MockServer. It lives as long as that does."""
 
-    async def _freeze(self, frozen: bool) -> None:
-        if not isinstance(self._clock, VirtualClock):
-            raise ConfigError("only a virtual clock can be frozen")
-        self._clock.frozen = frozen
+    def __init__(self, server: MockServer, name: str) -> None:
+        self.name = name
+        self._server = server
+        wire = Bridge(self._door)
+        self._seam = HttpSeam(lambda: Settings(base_url=server.base_url), stand_in=_Beside(server, wire, self))
+
+    @property
+    def url(self) -> str | None:
+        """The base URL by which programs reach it, such as http://127.0.0.1:40123/ns/NAME/v0; None when its server does not listen.
+
+        It goes into BL_API_URL. The header `Mock-Namespace: NAME`, or NAME in BL_WORKSPACE, does the same.
+        """
+        return f"{self._server.url}/ns/{self.name}/v0" if self._server.url else None
+
+    @property
+    def _place(self) -> Namespace:
+        found = self._server._hub.named.get(self.name)
+        if found is None:
+            raise ConfigError(f"the namespace {self.name} was removed")
+        return found
+
+    @property
+    def _calls(self) -> Calls:
+        return self._server._calls_of(self._place)
+
+    @property
+    def _door(self) -> Door:
+        return self._server._door_of(self._place)
+
+
+@attrs.frozen
+class _Beside:
+    """What clients of a namespace speak to, and whose time they keep."""
+
+    _server: MockServer
+    wire: Bridge
+    _controls: Namespaced
+    url: str | None = None
+
+    @property
+    def base_url(self) -> str:
+        return self._server.base_url
+
+    def monotonic(self) -> float:
+        return self._controls._place.clock.monotonic()
+
+    def random(self) -> float:
+        return self._server.random()
+
+    def new_key(self) -> str:
+        return self._server.new_key()
+
+    def sleep(self, seconds: float) -> None:
+        self._controls._calls.call(lambda: self._controls._place.clock.spend(seconds))
+
+    async def asleep(self, seconds: float) -> None:
+        await self._controls._calls.acall(lambda: self._controls._place.clock.spend(seconds))
 
 
 def _not_entered() -> ConfigError:
     return ConfigError("a mock server runs within its `with` block only: with MockServer() as mock")
-
-
-def _check(seconds: float) -> None:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-        raise InvalidRequest(f"time goes on by a finite number of seconds, 0 or more, not {seconds!r}")

@@ -81,12 +81,13 @@ class _Look:
 class VirtualClock:
     """A clock that jumps. `now` and `monotonic` may be called from anywhere, all else belongs to the thread of its loop."""
 
-    def __init__(self, start: float = START, stuck_after: float = STUCK_AFTER) -> None:
+    def __init__(self, start: float = START, stuck_after: float = STUCK_AFTER, elapsed: float = 0.0) -> None:
+        """`start` is when it began, in seconds since 1970, and `elapsed` how long ago that is."""
         self.duties: Duties | None = None
         self.frozen = False
         self.stuck_after = stuck_after
         self._start = start
-        self._elapsed = 0.0
+        self._elapsed = elapsed
         self._timers: list[_Timer] = []
         self._number = itertools.count()
         self._working = 0
@@ -166,14 +167,20 @@ class VirtualClock:
                 await self._timer(seconds, in_vain=True)
             await self.turn()
 
-    async def settle(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Let executions go on until `until` is true, or none is left that can. Frozen time stays as it is. Raises MockStuck."""
+    async def settle(self, until: Callable[[], bool] = lambda: False, seconds: float = math.inf) -> None:
+        """Let executions go on until `until` is true, or none is left that can; for so many seconds at most.
+
+        Frozen time stays as it is. Raises MockStuck.
+        """
+        over: asyncio.Future[None] | None = None
 
         def enough() -> bool:
-            return self.frozen or until() or not (self._goes_on() or self._busy())
+            return self.frozen or until() or not (self._goes_on() or self._busy()) or (over is not None and over.done())
 
         if enough():
             return
+        if seconds < math.inf:
+            over = self._timer(seconds, in_vain=True)
         look = _Look(enough, asyncio.get_running_loop().create_future())
         looks = self._first_looks if _in_handler() else self._looks
         looks[look] = None
@@ -183,6 +190,8 @@ class VirtualClock:
                     await look.future
         finally:
             del looks[look]
+            if over is not None:
+                over.cancel()
 
     @asynccontextmanager
     async def patience(self) -> AsyncIterator[None]:

@@ -2,14 +2,17 @@
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from random import Random
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from blaxel_jobs import __version__
+from blaxel_jobs.core.records import LeaseRef
 from blaxel_jobs.core.views import View, execution_view
 from blaxel_jobs.define import JobDef
 from blaxel_jobs.engine import Engine
+from blaxel_jobs.engine.commands import Extend
+from blaxel_jobs.errors import ConfigError
 from blaxel_jobs.server.app import App
 from blaxel_jobs.server.guard import Hosts
 from blaxel_jobs.server.keys import DEFAULT_WORKSPACE, Key, Keyring
@@ -21,17 +24,21 @@ from blaxel_jobs.worker.context import AnyContext
 from blaxel_jobs.worker.simulate import simulated_job
 
 from .clock import MockClock
+from .faults import Faults
 from .handlers import Turns
 from .leases import MockLeases
 from .pace import Mode, Paced
-from .timed import TimedApp
 from .virtual import VirtualClock
+
+if TYPE_CHECKING:
+    from .state import State
 
 SLOTS: Final = 10_000
 """A mock is never short of them: its sync handlers run one at a time, and all else only waits."""
 SHORTEST: Final = 0.01
 """Seconds of real time between two heartbeats where time is real."""
 SHOWN_TASKS: Final = 100
+MOST: Final = 1_000_000
 
 
 class Ids:
@@ -41,11 +48,27 @@ class Ids:
         self._clock = clock
         self._rng = rng
         self._last = 0
+        self._made = 0
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """How many were made, and the number of the last one."""
+        return self._made, self._last
+
+    def go_on(self, state: tuple[int, int]) -> None:
+        """Make those that come after these."""
+        while self._made < state[0]:
+            self._next()
+        self._last = max(self._last, state[1])
+
+    def _next(self) -> int:
+        self._made += 1
+        return self._rng.getrandbits(62)
 
     def __call__(self) -> str:
         stamp = int(self._clock.now() * 1000) << 12
         self._last = max(stamp, self._last + 1)
-        high, low = self._last >> 12, self._rng.getrandbits(62)
+        high, low = self._last >> 12, self._next()
         number = high << 80 | 7 << 76 | (self._last & 0xFFF) << 64 | 2 << 62 | low
         text = f"{number:032x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
@@ -62,17 +85,25 @@ class World:
         mode: Mode,
         jobs: Iterable[JobDef[Any]],
         simulate: bool,
+        faults: Faults | None = None,
         keys: Iterable[Key] = (),
         hosts: Hosts | None = None,
+        state: "State | None" = None,
     ) -> None:
+        """`state` is what it begins with; the clock is to be at its time."""
         keys = list(keys)
-        workspaces = sorted({key.principal.workspace for key in keys} or {DEFAULT_WORKSPACE})
-        ids = Ids(clock, Random(f"ids {seed}"))
+        self.workspaces = sorted({key.principal.workspace for key in keys} or {DEFAULT_WORKSPACE})
+        self._ids = ids = Ids(clock, Random(f"ids {seed}"))
         self.clock = clock
         self.turns = Turns()
         self._store = MemoryJobStore()
+        running = self._fill(state) if state is not None else []
         self._engine = Engine(self._store, clock=clock, new_id=ids, rng=Random(f"engine {seed}"), simulate=simulate)
-        self._leases = MockLeases(self._engine, clock, workspaces, step=mode == "step")
+        if running:
+            self._engine.submit(Extend(tuple(running), self._engine.lease))
+        self._leases = MockLeases(
+            self._engine, clock, self.workspaces, Faults(seed) if faults is None else faults, step=mode == "step"
+        )
         built_in = simulated_job(clock.sleep, self._leases.crash)
         self._worker = Worker(
             self._leases, jobs, slots=SLOTS, simulate=simulate and built_in, clock=clock, rng=Random(f"worker {seed}"),
@@ -84,13 +115,9 @@ class World:
         if isinstance(clock, VirtualClock):
             clock.duties = self
 
-    def app(self) -> App:
-        """The app, for callers that keep the clock's time."""
-        return App(self._paced, **self._app_options)
-
-    def timed_app(self) -> App:
-        """The app, for callers that have to be told of the clock's time."""
-        return TimedApp(self._paced, clock=self.clock, **self._app_options)
+    def app(self, made: Callable[..., App] = App, **options: Any) -> App:
+        """The app over this world, or what `made` makes in its place."""
+        return made(self._paced, **{**self._app_options, **options})
 
     async def open(self) -> None:
         await self._worker.astart(heartbeats=False)
@@ -114,13 +141,62 @@ class World:
         """All there are, the newest first, as they are now."""
         await self.clock.turn()
         self._leases.alive()
-        found = self._store.page(DEFAULT_WORKSPACE, ALL, Position(), 1_000_000)
+        found = [one for workspace in self.workspaces for one in self._store.page(workspace, ALL, Position(), MOST)]
         return [
             execution_view(
-                one, self._store.tasks(DEFAULT_WORKSPACE, one.seq, -1, one.total), self._engine.waiting_for(one), SHOWN_TASKS
+                one, self._store.tasks(one.workspace, one.seq, -1, one.total), self._engine.waiting_for(one), SHOWN_TASKS
             )
             for one in found
         ]
+
+    async def drain(self, max_wait: float) -> None:
+        """Let executions go on until none is left that can, or for so many seconds of its time. Raises MockStuck, ConfigError."""
+        clock = self.clock
+        if clock.frozen:
+            raise ConfigError("time is frozen: unfreeze() or advance() lets executions go on")
+        await clock.turn()
+        end = clock.monotonic() + max_wait
+        if isinstance(clock, VirtualClock):
+            await clock.settle(seconds=max_wait)
+            return
+        while (self.goes_on() or self._worker.holding) and clock.monotonic() < end:  # noqa: ASYNC110 - nobody tells of the last one
+            await asyncio.sleep(SHORTEST)
+
+    async def change(self, max_wait: float) -> bool:
+        """Let executions go on until something about one of them is another. False when nothing is, for so many seconds."""
+        before, clock = self._versions(), self.clock
+        await clock.turn()
+        end = clock.monotonic() + max_wait
+        if isinstance(clock, VirtualClock):
+            await clock.settle(lambda: self._versions() != before, max_wait)
+        else:
+            while self._versions() == before and clock.monotonic() < end:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(SHORTEST)
+        return self._versions() != before
+
+    async def state(self) -> "State":
+        """All that it holds, at a moment when nothing runs that could be waited for."""
+        from .state import State, read_store
+
+        await self.clock.turn()
+        elapsed = self.clock.monotonic()
+        began = self.clock.now() - elapsed
+        return State(elapsed=elapsed, began=began, ids=self._ids.state, **read_store(self._store, self.workspaces))
+
+    def job_of(self, execution: str) -> str | None:
+        """The job of an execution."""
+        found = (self._store.get(workspace, [execution]) for workspace in self.workspaces)
+        return next((one[0].job for one in found if one), None)
+
+    def _fill(self, state: "State") -> list[LeaseRef]:
+        from .state import write_store
+
+        self._ids.go_on(state.ids)
+        return write_store(self._store, state)
+
+    def _versions(self) -> tuple[tuple[str, int], ...]:
+        found = (one for workspace in self.workspaces for one in self._store.page(workspace, ALL, Position(), MOST))
+        return tuple((one.id, one.version) for one in found)
 
     def holding(self) -> int:
         return self._worker.holding

@@ -56,7 +56,7 @@ with MockServer(seed=SEED, mode=MODE, jobs=[sync, asynchronous]) as mock:
 def told(seed: int, mode: str, hash_seed: str) -> str:
     program = PROGRAM.replace("SEED", str(seed)).replace("MODE", repr(mode))
     environment = plain_environment(PYTHONHASHSEED=hash_seed)
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

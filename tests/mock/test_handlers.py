@@ -12,6 +12,7 @@ import pytest
 
 from blaxel_jobs import ConfigError, JobDef, JobsClient, MockStuck, WaitTimeoutError, bl_job, define_job
 from mock_server import MockServer
+from tests.pace import PATIENCE
 
 
 @define_job("sync-words")
@@ -199,7 +200,7 @@ def stuck_handlers() -> Iterator[dict[str, Callable[..., Any]]]:
     release = threading.Event()
 
     def sync_hang() -> None:
-        release.wait(20)
+        release.wait(PATIENCE)
 
     async def async_hang() -> None:
         while not release.is_set():
@@ -219,7 +220,7 @@ def test_a_handler_that_does_not_return_is_named(name: str, look: str):
         started = time.monotonic()
         with pytest.raises(MockStuck, match=f"'{name}'.*0.2 s"):
             getattr(bl_job(name), look)(execution_id)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < PATIENCE / 2
         with pytest.raises(MockStuck, match=name):
             mock.advance(1)
 
@@ -248,7 +249,7 @@ def test_an_async_handler_that_blocks_its_loop_is_noticed():
     release = threading.Event()
 
     async def block() -> None:
-        release.wait(20)
+        release.wait(PATIENCE)
 
     with MockServer(jobs=[define_job("block", run=block)], stuck_after=0.2):
         try:
@@ -274,7 +275,7 @@ def test_handlers_that_still_run_at_the_end_do_not_hold_it_up():
         with MockServer(jobs=[define_job(name, run=run) for name, run in handlers.items()]):
             for name in handlers:
                 bl_job(name).create_execution({"tasks": [{}] * 3})
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < PATIENCE / 2
 
 
 def test_a_cancelled_sync_handler_does_not_hold_up_time():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pace import timed, within
 from tests.serving import ROOT, plain_environment
 
 SUITE = """
@@ -56,12 +57,21 @@ addopts = --strict-markers
 """
 
 
+SMALL_SUITE = """
+from blaxel_jobs import bl_job
+
+def test_in_process(jobs_mock):
+    assert bl_job("my-job").trigger({"duration": 60}).wait_done().status == "completed"
+    assert jobs_mock.monotonic() == 60
+"""
+
+
 def run(folder: Path, *arguments: str, path: str = str(ROOT), **environment: str) -> subprocess.CompletedProcess[str]:
     """pytest on the tests of a folder, as its user runs it."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", *arguments]
     (folder / "pytest.ini").write_text(INI)
     variables = plain_environment(**{"PYTHONPATH": path, **environment})
-    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=55)
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=170)
 
 
 def test_a_bare_project_finds_the_fixtures(tmp_path: Path):
@@ -76,18 +86,20 @@ def test_k_06_something_local_of_that_name_does_no_harm_and_is_told_of(tmp_path:
     file = tmp_path / shadow
     file.parent.mkdir(exist_ok=True)
     file.write_text("MINE = True\n")
-    (tmp_path / "test_mine.py").write_text(f"{SUITE}\ndef test_mine():\n    import mock_server\n    assert mock_server.MINE\n")
+    (tmp_path / "test_mine.py").write_text(
+        f"{SMALL_SUITE}\ndef test_mine():\n    import mock_server\n    assert mock_server.MINE\n"
+    )
     done = run(tmp_path)
-    assert "31 passed" in done.stdout, done.stdout
+    assert "2 passed" in done.stdout, done.stdout
     assert f"{tmp_path / shadow.removesuffix('/__init__.py')} has the name of the mock server's package" in done.stdout
 
 
 def test_k_06_a_local_folder_of_data_is_no_package(tmp_path: Path):
     (tmp_path / "mock_server").mkdir()
     (tmp_path / "mock_server" / "answers.json").write_text("{}")
-    (tmp_path / "test_mine.py").write_text(f"{SUITE}\ndef test_ours():\n    from mock_server import MockServer\n")
+    (tmp_path / "test_mine.py").write_text(f"{SMALL_SUITE}\ndef test_ours():\n    from mock_server import MockServer\n")
     done = run(tmp_path)
-    assert "31 passed" in done.stdout, done.stdout
+    assert "2 passed" in done.stdout, done.stdout
     assert "has the name" not in done.stdout
 
 
@@ -110,15 +122,13 @@ def test_loading_the_plugin_imports_nothing_else():
 
 
 def test_a_fixture_costs_little(jobs_mock):
-    import time
-
     from mock_server import MockServer
 
-    started = time.perf_counter()
-    for _ in range(50):
+    def a_mock() -> None:
         with MockServer():
             pass
-    assert (time.perf_counter() - started) / 50 < 0.02
+
+    within(0.02, lambda: timed(a_mock))
 
 
 @pytest.fixture(scope="module")
@@ -141,11 +151,11 @@ def test_where():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 @pytest.mark.row("K-06")
 def test_k_13_a_project_with_the_wheel_under_xdist(unpacked: Path, tmp_path: Path):
     (tmp_path / "test_mine.py").write_text(SUITE + WHERE.format(site=str(unpacked)))
-    done = run(tmp_path, "-n", "4", path=str(unpacked))
+    done = run(tmp_path, "-n", "2", path=str(unpacked))
     assert "31 passed" in done.stdout, done.stdout
 
 
@@ -153,5 +163,5 @@ def test_k_13_a_project_with_the_wheel_under_xdist(unpacked: Path, tmp_path: Pat
 @pytest.mark.row("K-13")
 def test_k_13_the_example_suite_passes():
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "--noconftest", "examples/ci_suite"]
-    done = subprocess.run(command, cwd=ROOT, env=plain_environment(), capture_output=True, text=True, check=False, timeout=55)
+    done = subprocess.run(command, cwd=ROOT, env=plain_environment(), capture_output=True, text=True, check=False, timeout=170)
     assert "5 passed" in done.stdout, done.stdout
