@@ -145,6 +145,15 @@ class ExecutionVerbs(Generic[O]):
         """As `list_steps`."""
         return await arun(self._seam, self._steps(execution_id, limit, cursor))
 
+    def get_data_url(self, execution_id: str) -> str:
+        """A URL that answers the execution's inputs without a key, for BL_EXECUTION_DATA_URL of a runner in a container. Keep it
+        secret. Raises NotFound."""
+        return run(self._seam, verbs.get_data_url(self._seam, self._only(), execution_id))
+
+    async def aget_data_url(self, execution_id: str) -> str:
+        """As `get_data_url`."""
+        return await arun(self._seam, verbs.get_data_url(self._seam, self._only(), execution_id))
+
     def get_execution_statuses(self, ids: Iterable[str]) -> list[Update]:
         """How each of them stands, in their order, 10,000 in a request. An id that there is not has the status `unknown`."""
         return run(self._seam, watch.get_statuses(self._seam, self._only(), check_ids(ids)))

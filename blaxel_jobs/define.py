@@ -55,6 +55,11 @@ def _number(least: float, most: float, *, above: bool = False, whole: bool = Fal
     return check
 
 
+def _not_yet(_: Any, field: Any, value: Any) -> None:
+    if value is not None:
+        raise ValueError(f"{field.name} is not there yet: nothing removes what has ended, until execution.delete() does")
+
+
 def _to_policy(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
@@ -106,7 +111,7 @@ class JobDef(Generic[I, O]):
     concurrency: int | None = attrs.field(default=None, kw_only=True, validator=_number(1, MOST_CONCURRENCY, whole=True))
     concurrency_per_key: int | None = attrs.field(default=None, kw_only=True, validator=_number(1, MOST_CONCURRENCY, whole=True))
     queue: str | None = attrs.field(default=None, kw_only=True)
-    retention: float | None = attrs.field(default=None, kw_only=True, validator=_number(0, MOST_SECONDS))
+    retention: float | None = attrs.field(default=None, kw_only=True, validator=_not_yet)
     executor: "Literal['thread', 'process'] | Executor | None" = attrs.field(default=None, kw_only=True)
     takes: int = attrs.field(init=False)
     """How many of (context, payload) the handler takes."""
@@ -299,7 +304,8 @@ def define_job(
     max_retries: tries of a task after the first that failed. retry_delay: seconds between two tries, always the same; or
         retry_policy: a wait that grows. timeout: seconds from the first start of an execution to its end, without pauses.
     priority: critical, high, medium or low. concurrency: how many executions of the job run at once, concurrency_per_key: with one
-        concurrency key. queue: the label by which workers choose what to serve. retention: seconds that ended executions are kept.
+        concurrency key. queue: the label by which workers choose what to serve. retention: not there yet: whatever it says is
+        refused, as long as nothing removes what has ended.
     executor: of a def handler: "thread", "process" or a concurrent.futures.Executor.
 
     What is None is not set. Raises ValueError, naming the argument, for a value that it cannot have, and TypeError for a handler

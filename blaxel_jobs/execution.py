@@ -156,6 +156,14 @@ class Execution(Snapshot[O]):
         """As `list_steps`."""
         return await arun(self._seam, self._steps(limit, cursor))
 
+    def get_data_url(self) -> str:
+        """A URL that answers its inputs without a key, for BL_EXECUTION_DATA_URL of a runner in a container. Keep it secret."""
+        return run(self._seam, verbs.get_data_url(self._seam, self.job, self.id))
+
+    async def aget_data_url(self) -> str:
+        """As `get_data_url`."""
+        return await arun(self._seam, verbs.get_data_url(self._seam, self.job, self.id))
+
     def logs(self) -> list[LogLine]:
         """What its handlers have logged until now, the oldest first."""
         return run(self._seam, events.get_logs(self._seam, self.job, self.id))

@@ -29,9 +29,9 @@ class Figures:
     failed: int = 0
     cancelled: int = 0
     retried: int = 0
-    """How many times a task was tried again after an error."""
+    """How many times a task was put back to be tried again after an error, by its policy or by `retry`."""
     recovered: int = 0
-    """How many times a task was taken back from a worker that was lost."""
+    """How many times a task was lost with its worker, also where it failed by that."""
     failure_rate: float = 0.0
     """Failed of those that completed or failed, 0 to 1."""
     per_second: float = 0.0

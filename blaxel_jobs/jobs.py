@@ -162,14 +162,16 @@ class Job(ExecutionVerbs[O], Generic[I, O]):
     def _trigger_many(self, payloads: Iterable[Any], options: CreateOptions) -> Flow[Batch[O]]:
         if options.get("execution_id") is not None:
             raise InvalidRequest("execution_id names one execution, and this makes several", path="execution_id")
+        if isinstance(payloads, Mapping | str | bytes):
+            raise InvalidRequest(f"payloads is a list of payloads, not one {type(payloads).__name__}: use trigger", path="payloads")
         each: Any = {**options, "job": self._name, "idempotency_key": None}
         items = []
         for index, payload in enumerate(payloads):
             try:
                 items.append({**each, "payload": self._checked(payload)})
             except InvalidRequest as error:
-                error.path = f"payloads[{index}]{(error.path or '').removeprefix('input')}"
-                raise
+                path = f"payloads[{index}]{(error.path or '').removeprefix('input')}"
+                raise InvalidRequest(f"payloads[{index}]: {error.message}", path=path) from None
         model = yield from verbs.create_batch(self._seam, items, options.get("idempotency_key"))
         return (yield from batch.made(self._seam, model, [self._name] * len(items), self._reader()))
 

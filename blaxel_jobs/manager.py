@@ -17,6 +17,7 @@ from . import system
 from .client import models
 from .config import Settings
 from .core.ports import Clock
+from .core.reading import check_size
 from .define import I, JobDef, O
 from .driving import drive, serve_for
 from .engine import Engine, LocalLeases
@@ -118,6 +119,7 @@ class LocalSeam:
             return given
         plain = body.to_dict()
         check_body(plain)
+        check_size(plain)
         return {**given, "body": plain}
 
 
@@ -145,8 +147,8 @@ class JobManager(Jobs):
     `settings` say. A MemoryJobStore has one manager at a time. worker: False runs nothing here.
     simulate: jobs without a definition are run by the built-in handler instead of being refused. slots: tasks that run at once.
 
-    The worker starts with the first call that lets something run, or waits for it, in a thread of its own; within `async with` it
-    runs in the caller's event loop.
+    The worker starts with the first call that lets something run, or waits for it, in a thread of its own; within `with` as soon as
+    there is a job to serve, so that what an earlier process left goes on. Within `async with` it runs in the caller's event loop.
     `close`, leaving `with` and the end of the process let running tasks end for `grace` seconds, then give them back to the store.
     Threads may share a manager, and processes that are forked from this one may not: there every call raises StoreError, as it does
     after `close`. Raises ConfigError, StoreError.
@@ -182,6 +184,8 @@ class JobManager(Jobs):
         self._state = _State.NEW
         self._changing = threading.Lock()
         """Held by who changes the state, and for as long as that takes."""
+        self._entered = False
+        """Within `with`: what is registered is served at once."""
         self._loop: asyncio.AbstractEventLoop | None = None
         """The caller's loop, where the worker runs in it."""
         self._engine.start()
@@ -202,6 +206,8 @@ class JobManager(Jobs):
             self._engine.register(definitions, [WORKSPACE])
         else:
             self._worker.add(*definitions)
+        if self._entered:
+            self._begin_serving()
         handles = tuple(self.job(each) for each in definitions)
         return handles if more else handles[0]
 
@@ -298,6 +304,8 @@ class JobManager(Jobs):
 
     def __enter__(self) -> Self:
         self._check_open()
+        self._entered = True
+        self._begin_serving()
         return self
 
     def __exit__(self, *_: object) -> None:

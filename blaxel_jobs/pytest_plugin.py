@@ -1,4 +1,4 @@
-"""The fixtures `jobs_mock` and `jobs_mock_server`: a mock server for each test that asks for one.
+"""The fixtures `jobs_mock`, `jobs_mock_server` and `blaxel_platform`: a mock server for each test that asks for one.
 
     def test_my_program(jobs_mock):
         assert my_program.main() == "completed"  # its bl_job() and JobsClient() speak to the mock
@@ -6,12 +6,16 @@
     @pytest.mark.jobs_mock(mode="step", jobs=[word_count])  # whatever MockServer takes
     def test_progress(jobs_mock): ...
 
+    def test_with_the_platforms_sdk(blaxel_platform):
+        assert blaxel.core.jobs.bl_job("my-job").run([{}])  # of the installed package `blaxel`
+
 Loaded in every pytest run where this package is installed, so it imports nothing but pytest until a fixture is used.
 """
 
 import importlib
 import importlib.util
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -31,7 +35,8 @@ PRIVATE_NAME = "_blaxel_jobs_mock_server"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "jobs_mock(**options): how the MockServer of the fixtures jobs_mock and jobs_mock_server is made"
+        "markers",
+        "jobs_mock(**options): how the MockServer of the fixtures jobs_mock, jobs_mock_server and blaxel_platform is made",
     )
 
 
@@ -53,6 +58,51 @@ def jobs_mock_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     with _mock_server(request, live=True) as mock:
         monkeypatch.setenv("BL_API_URL", str(mock.url))
         yield mock
+
+
+@pytest.fixture
+def blaxel_platform(jobs_mock_server: "MockServer", monkeypatch: pytest.MonkeyPatch) -> "Iterator[MockServer]":
+    """A MockServer on a port, and the installed `blaxel` speaks to it, with a key of no worth, until the test ends.
+
+    Programs that the test starts find it by BL_API_URL, which `@blaxel/core` reads.
+    """
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it warns of while it is imported is not this test's affair
+        try:
+            client = importlib.import_module("blaxel.core.client.client").client
+        except ModuleNotFoundError as error:
+            pytest.fail(f"the fixture blaxel_platform needs {error.name}: pip install blaxel", pytrace=False)
+    point_blaxel_at(f"{jobs_mock_server.url}/v0", monkeypatch)
+    yield jobs_mock_server
+    if client._client is not None:
+        client._client.close()
+
+
+def point_blaxel_at(base_url: str, monkeypatch: pytest.MonkeyPatch, **credentials: str) -> None:
+    """Let the imported `blaxel` speak to this URL, until `monkeypatch` is undone.
+
+    `credentials` are those of its CredentialsType (api_key, client_credentials, workspace). It has one client for the whole
+    process and no setting for the URL. It keeps no connection open, since none may outlive the loop of an async test.
+    """
+    import httpx
+    from blaxel.core.authentication import ApiKey, ClientCredentials, CredentialsType
+    from blaxel.core.client.client import client
+    from blaxel.core.common.settings import settings
+
+    given = CredentialsType(**({"workspace": "default"} | (credentials or {"api_key": "mock"})))
+    kind = ApiKey if given.api_key else ClientCredentials
+    auth = kind(given, given.workspace, base_url)
+    monkeypatch.setattr(settings, "auth", auth)
+    fields = {"_base_url": base_url, "_auth": auth, "_client": None, "_async_client": None, "_async_client_loop": None}
+    if base_url.startswith("http:"):
+        fields["_verify_ssl"] = False  # else each client reads the certificates of all authorities first
+    options = {"limits": httpx.Limits(max_keepalive_connections=0), "trust_env": False}
+    for name, value in {**fields, "_httpx_args": {**client._httpx_args, **options}}.items():
+        monkeypatch.setattr(client, name, value)
+    monkeypatch.delenv("BL_CLIENT_CREDENTIALS", raising=False)
+    monkeypatch.setenv("BL_API_KEY", given.api_key or "mock")
+    monkeypatch.setenv("BL_WORKSPACE", given.workspace or "default")
 
 
 def _mock_server(request: pytest.FixtureRequest, **options: Any) -> "MockServer":

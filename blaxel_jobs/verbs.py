@@ -193,6 +193,13 @@ def list_steps(seam: Seam, job: str | None, execution_id: str, limit: int | None
     return (yield from ours(seam, "list the steps of an execution", op))  # type: ignore[no-any-return]
 
 
+def get_data_url(seam: Seam, job: str | None, execution_id: str) -> Flow[str]:
+    """It answers the inputs without a key."""
+    op = Op("get_data_url", "DataUrl", given(job=job, execution_id=checked_id(execution_id)))
+    answer = yield from ours(seam, "make data URLs", op)
+    return str(answer.url)
+
+
 def list_tasks(seam: Seam, job: str, execution_id: str, limit: int | None, cursor: str | None) -> "Flow[JobExecutionTaskList]":
     """One page, in the order they were given."""
     arguments = given(job=job, execution_id=checked_id(execution_id), limit=limit, cursor=cursor)

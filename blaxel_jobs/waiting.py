@@ -10,6 +10,7 @@ import attrs
 from .errors import InvalidRequest, JobsError, WaitTimeoutError
 from .flow import LOOK, PASSING, Flow, Seam, Sleep, backoff, checked_id
 from .verbs import get_execution, get_op
+from .words import WaitingFor
 
 if TYPE_CHECKING:
     from .client.models import JobExecution
@@ -108,7 +109,10 @@ def check_wait(max_wait: float, interval: float) -> None:
 def _timeout(execution_id: str, waited: float, seen: Any, error: JobsError | None) -> WaitTimeoutError:
     last = f"its status was {seen.status!r}" if seen is not None else "its status could not be read"
     reason = getattr(seen, "waiting_for", None)
-    last += f", and it waits for: {reason}" if reason else ""
+    if reason == WaitingFor.WORKER:
+        last += ", and it waits for a worker that serves its job and has a free slot"
+    elif reason:
+        last += f", and it waits for: {reason}"
     because = f" (the last look failed: {error})" if error is not None else ""
     goes_on = " It goes on; wait again or cancel it." if seen is not None else ""
     return WaitTimeoutError(

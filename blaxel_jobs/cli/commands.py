@@ -125,6 +125,9 @@ def serve(
         typer.Option(min=1, max=10_000, help="Tasks that run at once: 8, or 1000 where all are simulated.", show_default=False),
     ] = None,
     lease: Annotated[float, typer.Option(help="Seconds until a lost worker's tasks are given to another.")] = 10.0,
+    max_recoveries: Annotated[
+        int, typer.Option(min=0, help="How many times a task may be lost with its worker before it fails.")
+    ] = 5,
     grace: Annotated[float, typer.Option(help="Seconds that running tasks get to end when the server stops.")] = 10.0,
     ready_file: Annotated[
         Path | None, typer.Option(help='Holds {"url": ..., "pid": ...} for as long as connections are accepted.')
@@ -138,7 +141,7 @@ def serve(
     Serve(
         store=store, host=host, port=port, api_keys=api_key or [], api_key_file=api_key_file, allow_origins=allow_origin or [],
         allow_hosts=allow_host or [], worker_modules=worker or [], simulate=simulate, slots=slots,
-        lease=lease, grace=grace, ready_file=ready_file,
+        lease=lease, max_recoveries=max_recoveries, grace=grace, ready_file=ready_file,
     ).run()  # fmt: skip
 
 

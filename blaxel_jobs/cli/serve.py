@@ -20,6 +20,7 @@ from ..errors import ConfigError
 from ..server.app import App
 from ..server.guard import LOOPBACK, Hosts
 from ..server.keys import DEFAULT_WORKSPACE, Key, Keyring, read_key, read_key_file
+from ..server.runner_data import SECRET_VARIABLE, RunnerData, read_secret
 from ..server.serve import HttpServer, ReadyFile, bind, is_any_address, is_loopback, url_of
 from ..stores import open_store
 from ..system import SystemClock, id_factory, new_key, rng
@@ -54,6 +55,7 @@ class Serve:
     simulate: bool
     slots: int | None
     lease: float
+    max_recoveries: int
     grace: float
     ready_file: Path | None
 
@@ -62,6 +64,7 @@ class Serve:
         _check_seconds("--lease", self.lease, least=0.1)
         _check_seconds("--grace", self.grace, least=0)
         keys = self._keys()
+        data = RunnerData(read_secret(os.environ.get(SECRET_VARIABLE)))
         jobs = load_jobs(self.worker_modules)
         with contextlib.closing(bind(self.host, self.port)) as bound:
             if not keys and not is_loopback(bound):
@@ -71,7 +74,9 @@ class Serve:
                 )
             hosts, origins = self._hosts(bound), self._origins()
             with self._engine() as engine, self._worker(engine, jobs, keys) as stop_worker:
-                app = App(engine, version=__version__, new_id=new_key, keys=Keyring(keys), hosts=hosts, origins=origins)
+                app = App(
+                    engine, version=__version__, new_id=new_key, keys=Keyring(keys), hosts=hosts, origins=origins, runner_data=data
+                )
                 self._serve(app, bound, stop_worker)
 
     def _serve(self, app: App, bound: socket.socket, stop_worker: Callable[[], None]) -> None:
@@ -93,7 +98,10 @@ class Serve:
     @contextlib.contextmanager
     def _engine(self) -> Iterator[Engine]:
         store = open_store(self.store)
-        engine = Engine(store, clock=SystemClock(), new_id=id_factory(), rng=rng, lease=self.lease, simulate=self.simulate)
+        engine = Engine(
+            store, clock=SystemClock(), new_id=id_factory(), rng=rng, lease=self.lease, max_recoveries=self.max_recoveries,
+            simulate=self.simulate,
+        )  # fmt: skip
         try:
             engine.start()
             yield engine

@@ -7,10 +7,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..words import FailureKind
 from . import reports
+from .bodies import ExecutionId, Id, Key, Milliseconds
 from .reading import or_none, read_body, seconds, text
 from .records import Failure, LeaseRef, Progress
 from .reports import Report
-from .requests import ExecutionId, Id, Key, Milliseconds
 
 MAX_CLAIM: Final = 1000
 MAX_LEASES: Final = 10_000
@@ -140,9 +140,10 @@ class AwaitedReport(_LeaseReport, tag="awaited"):
 
     name: Key
     timeout_ms: Milliseconds | UnsetType = UNSET
+    suspends: bool = True
 
     def read(self) -> Report:
-        return reports.Awaited(self.name, seconds(self.timeout_ms))
+        return reports.Awaited(self.name, seconds(self.timeout_ms), self.suspends)
 
 
 class NotedReport(_LeaseReport, tag="noted"):

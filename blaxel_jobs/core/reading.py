@@ -10,9 +10,11 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from ..define import JOB_NAME
-from ..errors import InvalidRequest, MalformedRequest
+from ..errors import InvalidRequest, MalformedRequest, TooLarge
 from ..words import JobPriority, OnConflict
 
+MAX_BODY: Final = 2 * 1024 * 1024
+"""Bytes."""
 MAX_DEPTH: Final = 64
 MAX_KEY: Final = 255
 MAX_MS: Final = 3_155_760_000_000
@@ -24,6 +26,15 @@ LINES: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*\Z"
 
 _ENCODER: Final = msgspec.json.Encoder()
 S = TypeVar("S", bound=Struct)
+
+
+def check_size(value: Any) -> None:
+    """Raise TooLarge, or InvalidRequest for what is nested too deeply, for a body of plain data that HTTP would not carry."""
+    body = _ENCODER.encode(value)
+    if len(body) > MAX_BODY:
+        raise TooLarge(f"the request has more than {MAX_BODY} bytes")
+    if _may_be_deep(body) and _depth(value) > MAX_DEPTH:
+        raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels")
 
 
 def read_json(body: bytes) -> Any:

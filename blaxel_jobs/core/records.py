@@ -92,6 +92,14 @@ class Definition(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
     """The same for each concurrency key."""
     input_schema: dict[str, Any] | None = None
     output_schema: dict[str, Any] | None = None
+    document: dict[str, Any] | None = None
+    """The job as a client of the platform's API described it: kept to be shown again."""
+    registered: Policy | None = None
+    """What a worker said, where the document may have said more."""
+    created_at: float = 0.0
+    """When that was first done."""
+    removed: bool = False
+    """Nothing is left of it but its name."""
 
 
 class Progress(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -268,6 +276,10 @@ class Step(Struct, frozen=True, kw_only=True, gc=False):
     """When the sleep, or the wait, ends."""
 
 
+RESTS: Final = ("sleep", "wait")
+"""The kinds of steps that may still go on, without a worker."""
+
+
 class Signal(Struct, frozen=True, kw_only=True, gc=False):
     """An event that was sent to an execution. The first wait for its name takes it."""
 
@@ -303,7 +315,8 @@ class NewTasks(Sequence[Task]):
     @property
     def ready(self) -> bool:
         """They wait for nothing but a worker."""
-        return self._execution.waiting_for in (None, WaitingFor.WORKER)
+        waiting_for = self._execution.waiting_for
+        return waiting_for is None or waiting_for is _WORKER
 
     def parts(self) -> Iterator[tuple[int, str, Json]]:
         """Index, id and input of each: all in which the tasks of an execution differ."""

@@ -59,6 +59,8 @@ class Awaited(Struct, frozen=True, gc=False):
     """Of the event, and of the step that keeps it."""
     timeout: float | None = None
     """Seconds from the first time that it waited, or None for ever."""
+    suspends: bool = True
+    """False where the handler does something beside the wait: it is noted, so that the event wakes the task however it rests."""
 
 
 class LogLine(Struct, frozen=True, gc=False):
@@ -91,7 +93,7 @@ class Answer(Struct, frozen=True, omit_defaults=True, gc=False):
     value: Json | None = None
     """The payload of the event."""
     remaining: float = 0.0
-    """Seconds that a sleep has left."""
+    """Seconds that a sleep has left, or a wait that ends by itself."""
 
 
 class Holding(Struct, frozen=True, gc=False):

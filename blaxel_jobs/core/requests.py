@@ -1,134 +1,31 @@
-"""Requests as they are sent, checked: from bytes or plain data to records.
+"""Requests as they are sent, checked: from bytes or plain data to records."""
 
-The structs repeat openapi.yaml by hand, because generated ones lose what free-form values were; a test holds the two together.
-"""
-
-import hashlib
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct
 
-from ..define import JOB_NAME
 from ..errors import InvalidRequest
 from ..words import JobPriority, JobStatus, OnConflict, WaitingFor
-from .reading import LINE, LINES, MAX_KEY, MAX_MS, canonical, check_job, convert, or_none, read_body, seconds, text, texts
+from .bodies import (
+    MAX_TASKS,
+    BatchItem,
+    BatchRequest,
+    CreateRequest,
+    DefinitionRequest,
+    DeleteRequest,
+    EventRequest,
+    ExecutionIds,
+    Options,
+)
+from .reading import MAX_KEY, canonical, check_job, convert, or_none, read_body, seconds, text, texts
 from .records import UNSAID, Definition, Execution, Json, NewTasks, Policy, RetryPolicy, Spec, Task
 from .states import first_wait
 
-MAX_TASKS: Final = 10_000
-MAX_IDS: Final = 10_000
-MAX_RETRIES: Final = 10_000
-
 _KEY: Final = re.compile(rf"[^\x00-\x1f\x7f]{{1,{MAX_KEY}}}")
-
-Id = Annotated[str, Meta(pattern=rf"^{JOB_NAME.pattern}\Z")]
-Key = Annotated[str, Meta(min_length=1, max_length=MAX_KEY, pattern=LINE)]
-ExecutionId = Annotated[str, Meta(min_length=1, max_length=128)]
-Milliseconds = Annotated[int, Meta(ge=0, le=MAX_MS)]
-TimeoutMs = Annotated[int, Meta(ge=1, le=MAX_MS)]
-MaxRetries = Annotated[int, Meta(ge=0, le=MAX_RETRIES)]
-Limit = Annotated[int, Meta(ge=1, le=1_000_000_000)]
-Inputs = Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MAX_TASKS)]
-
-
-class RetryPolicyRequest(Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
-    """Schema RetryPolicy."""
-
-    initial_ms: Milliseconds = 1000
-    factor: Annotated[float, Meta(ge=1, le=1000)] = 2
-    max_ms: Milliseconds = 300_000
-    jitter: Literal["full", "none"] = "full"
-
-
-class Options(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """What may be said of an execution besides its work. Schema RerunExecutionRequest."""
-
-    execution_id: Id | UnsetType = UNSET
-    idempotency_key: Key | UnsetType = UNSET
-    name: Annotated[str, Meta(max_length=512, pattern=LINE)] | UnsetType = UNSET
-    description: Annotated[str, Meta(max_length=4096, pattern=LINES)] | UnsetType = UNSET
-    tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=128, pattern=LINE)]], Meta(max_length=64)] | UnsetType = UNSET
-    metadata: dict[str, Any] | UnsetType = UNSET
-    priority: JobPriority | UnsetType = UNSET
-    env: dict[str, str] | UnsetType = UNSET
-    memory: Annotated[int, Meta(ge=1, le=16_777_216)] | UnsetType = UNSET
-    auto_start: bool | UnsetType = UNSET
-    run_at: Annotated[datetime, Meta(tz=True)] | UnsetType = UNSET
-    delay_ms: Milliseconds | UnsetType = UNSET
-    max_retries: MaxRetries | UnsetType = UNSET
-    retry_delay_ms: Milliseconds | UnsetType = UNSET
-    retry_policy: RetryPolicyRequest | UnsetType = UNSET
-    timeout_ms: TimeoutMs | UnsetType = UNSET
-    fail_fast: bool | UnsetType = UNSET
-    concurrency_key: Key | UnsetType = UNSET
-    on_conflict: OnConflict | UnsetType = UNSET
-    allow_queue: bool | UnsetType = UNSET
-
-
-class CreateRequest(Options):
-    """The body of a create. Schema CreateJobExecutionRequest."""
-
-    input: Any = UNSET
-    tasks: Inputs | UnsetType = UNSET
-    id: str | UnsetType = UNSET
-    job_id: str | UnsetType = UNSET
-    workspace_id: str | UnsetType = UNSET
-
-
-class BatchItem(Options):
-    """One execution of a batch. Schema BatchItem."""
-
-    job: Id
-    input: Any = UNSET
-    tasks: Inputs | UnsetType = UNSET
-
-
-class BatchRequest(Struct, rename="camel", forbid_unknown_fields=True):
-    """Schema CreateBatchRequest."""
-
-    items: Annotated[list[BatchItem], Meta(min_length=1, max_length=MAX_TASKS)]
-    idempotency_key: Key | UnsetType = UNSET
-
-
-class DefinitionRequest(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """Schema JobDefinition."""
-
-    queue: Key | UnsetType = UNSET
-    max_retries: MaxRetries | UnsetType = UNSET
-    retry_delay_ms: Milliseconds | UnsetType = UNSET
-    retry_policy: RetryPolicyRequest | UnsetType = UNSET
-    timeout_ms: TimeoutMs | UnsetType = UNSET
-    priority: JobPriority | UnsetType = UNSET
-    concurrency: Limit | UnsetType = UNSET
-    concurrency_per_key: Limit | UnsetType = UNSET
-    input_schema: dict[str, Any] | UnsetType = UNSET
-    output_schema: dict[str, Any] | UnsetType = UNSET
-
-
-class ExecutionIds(Struct, forbid_unknown_fields=True):
-    """The body of a bulk status and of a watch. Schema ExecutionIds."""
-
-    ids: Annotated[list[ExecutionId], Meta(min_length=1, max_length=MAX_IDS)]
-
-
-class DeleteRequest(Struct, forbid_unknown_fields=True):
-    """Schema DeleteExecutionRequest."""
-
-    force: bool = False
-
-
-class EventRequest(Struct, forbid_unknown_fields=True):
-    """Schema SendExecutionEventRequest."""
-
-    name: Key
-    payload: Any = None
-    id: Key | UnsetType = UNSET
-
-
 _CREATE: Final = msgspec.json.Decoder(CreateRequest)
 _BATCH: Final = msgspec.json.Decoder(BatchRequest)
 _RERUN: Final = msgspec.json.Decoder(Options)
@@ -199,8 +96,6 @@ class NewBatch(Struct, frozen=True, kw_only=True):
     workspace: str
     idempotency_key: str | None
     creates: tuple[Create, ...]
-    digest: str
-    """The same for every body that says the same, however it is written."""
 
 
 class Sent(Struct, frozen=True):
@@ -256,10 +151,11 @@ def read_batch(workspace: str, body: Any, idempotency_key: str | None = None) ->
         total += len(inputs)
         if total > MAX_TASKS:
             raise InvalidRequest(f"a batch has at most {MAX_TASKS} tasks; with this item it has {total}", path=path[:-1])
+        if item.on_conflict is OnConflict.COALESCE:
+            raise InvalidRequest("an item of a batch is created or not: it does not coalesce", path=f"{path}onConflict")
         creates.append(_create(workspace, item.job, item, single, texts(inputs), or_none(item.idempotency_key), path))
     key = or_none(request.idempotency_key) or idempotency_key
-    digest = hashlib.sha256(msgspec.json.encode(request.items, order="sorted")).hexdigest()
-    return NewBatch(workspace=workspace, idempotency_key=key, creates=tuple(creates), digest=digest)
+    return NewBatch(workspace=workspace, idempotency_key=key, creates=tuple(creates))
 
 
 def read_rerun(body: Any, idempotency_key: str | None = None) -> Rerun:
@@ -422,13 +318,14 @@ def _check_key(key: str | None) -> None:
         raise InvalidRequest(f"an idempotency key has 1 to {MAX_KEY} characters, none a control character", path="Idempotency-Key")
 
 
-def check_durations(inputs: list[str] | tuple[str, ...], single: bool) -> None:
-    """Refuse a `duration` that is not a number of seconds >= 0, for executions that the built-in handler will run."""
+def check_durations(inputs: list[str] | tuple[str, ...], single: bool, within: str = "") -> None:
+    """Refuse a `duration` that is not a number of seconds >= 0, for executions that the built-in handler will run. `within` is what
+    stands before the path of a field."""
     for index, each in enumerate(inputs):
         value = msgspec.json.decode(each)
         duration = value.get("duration", 0) if isinstance(value, dict) else 0
         if isinstance(duration, bool) or not isinstance(duration, int | float) or duration < 0:
-            path = "input.duration" if single else f"tasks[{index}].duration"
+            path = within + ("input.duration" if single else f"tasks[{index}].duration")
             raise InvalidRequest(f"{path} is a finite number of seconds, 0 or more, not {duration!r}", path=path)
 
 

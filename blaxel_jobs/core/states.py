@@ -1,11 +1,12 @@
-"""The state machine: one table for tasks, `step(execution, task, event, now)` that walks it, and the verbs on whole executions.
+"""The state machine: `step(execution, task, event, now)`, which walks the table of tasks, and the verbs on whole executions.
 
-A task moves by the table. An execution's status follows from the counts of its tasks: it is running while one of them runs or some
-have ended, and ends with the last of them; while it is paused it is that, until it ends. `docs/states.md` is generated from both
-tables.
+A task moves by its table (`task_table`). An execution's status follows from the counts of its tasks: it is running while one of
+them runs or some have ended, and ends with the last of them; while it is paused it is that, until it ends. `docs/states.md` is
+generated from both tables.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -14,97 +15,61 @@ from msgspec.structs import replace
 
 from ..errors import IllegalTransition
 from ..words import FailureKind, JobStatus, WaitingFor
-from .records import MAX_HISTORY, Attempt, Event, Execution, Failure, Json, Progress, Recovery, Spec, Task
+from .records import Event, Execution, Failure, Json, Progress, Recovery, Spec, Task
 from .reports import Completed, LogLine, Released
+from .task_table import (
+    TABLE,
+    Cancelled,
+    Claimed,
+    Ended,
+    Lost,
+    Parked,
+    Paused,
+    Reopened,
+    Resumed,
+    Retried,
+    Suspended,
+    TaskEvent,
+    Woken,
+    move_task,
+)
+
+__all__ = [
+    "OPEN",
+    "TABLE",
+    "Cancelled",
+    "Change",
+    "Claimed",
+    "Ended",
+    "Lost",
+    "Parked",
+    "Paused",
+    "Reopened",
+    "Resumed",
+    "Retried",
+    "Suspended",
+    "TaskEvent",
+    "Whole",
+    "Woken",
+    "cancel",
+    "created",
+    "execution_status",
+    "expire",
+    "fail_fast",
+    "first_wait",
+    "foremost",
+    "move",
+    "note",
+    "pause",
+    "resume",
+    "retry",
+    "signalled",
+    "start",
+    "step",
+]
 
 PENDING, RUNNING, PAUSED, COMPLETED, FAILED, CANCELLED = JobStatus
 OPEN: Final = (PENDING, RUNNING, PAUSED)
-
-
-class Claimed(Struct, frozen=True, gc=False):
-    """A worker takes the task, until `lease_until` at first."""
-
-    worker: str
-    lease_until: float
-
-
-class Ended(Struct, frozen=True, gc=False):
-    """It failed for good: its handler raised and no retry is left, or its time is up."""
-
-    failure: Failure
-
-
-class Retried(Struct, frozen=True, gc=False):
-    """The handler raised, and is tried again at `at`."""
-
-    failure: Failure
-    at: float
-
-
-class Suspended(Struct, frozen=True, gc=False):
-    """It waits without a worker: for `at`, or for the event `awaiting`, but until `at` at most."""
-
-    at: float | None
-    awaiting: str | None = None
-
-
-class Lost(Struct, frozen=True, gc=False):
-    """The worker is gone. Uses up one of `max_recoveries`, never a retry."""
-
-    reason: str
-    max_recoveries: int
-
-
-class Woken(Struct, frozen=True, gc=False):
-    """What it waited for has come."""
-
-
-class Parked(Struct, frozen=True, gc=False):
-    """Its execution gets no slot."""
-
-
-class Paused(Struct, frozen=True, gc=False):
-    """Its execution was paused."""
-
-
-class Resumed(Struct, frozen=True, gc=False):
-    """Its execution goes on."""
-
-
-class Reopened(Struct, frozen=True, gc=False):
-    """Its execution failed, and is retried."""
-
-
-class Cancelled(Struct, frozen=True, gc=False):
-    """The execution was cancelled, and all its open tasks with it."""
-
-
-TaskEvent = (
-    Claimed | Completed | Ended | Retried | Suspended | Released | Lost | Woken | Parked | Paused | Resumed | Reopened | Cancelled
-)
-
-TABLE: Final[dict[tuple[JobStatus, type[TaskEvent]], tuple[JobStatus, ...]]] = {
-    (PENDING, Claimed): (RUNNING,),
-    (PENDING, Woken): (PENDING,),
-    (PENDING, Parked): (PENDING,),
-    (PENDING, Paused): (PAUSED,),
-    (PENDING, Ended): (FAILED,),
-    (PENDING, Cancelled): (CANCELLED,),
-    (RUNNING, Completed): (COMPLETED,),
-    (RUNNING, Ended): (FAILED,),
-    (RUNNING, Retried): (PENDING, PAUSED),
-    (RUNNING, Suspended): (PENDING, PAUSED),
-    (RUNNING, Released): (PENDING, PAUSED),
-    (RUNNING, Lost): (PENDING, PAUSED, FAILED),
-    (RUNNING, Cancelled): (CANCELLED,),
-    (PAUSED, Woken): (PAUSED,),
-    (PAUSED, Resumed): (PENDING,),
-    (PAUSED, Ended): (FAILED,),
-    (PAUSED, Cancelled): (CANCELLED,),
-    (FAILED, Reopened): (PENDING,),
-    (CANCELLED, Reopened): (PENDING,),
-}
-"""Where a task may go from a status on an event. What is not here is refused."""
 
 
 class Change(Struct, frozen=True, gc=False):
@@ -125,14 +90,14 @@ class Whole(Struct, frozen=True, gc=False):
 
 def step(execution: Execution, task: Task, event: TaskEvent, now: float) -> Change:
     """Apply an event to a task and to its execution. Raises IllegalTransition when the table does not know it."""
-    moved = _move(task, event, now, execution.paused)
+    moved = move_task(task, event, now, execution.paused)
     after = _follow(execution, task, moved, event, now)
     return Change(after, moved, _tell(after, moved, event))
 
 
 def move(execution: Execution, task: Task, event: Woken | Parked, now: float) -> tuple[Execution, Task]:
     """Apply an event that changes nothing but what is waited for, and is not told."""
-    moved = _move(task, event, now, execution.paused)
+    moved = move_task(task, event, now, execution.paused)
     slot, why = WaitingFor.CONCURRENCY, execution.waiting_for
     if why is slot and slot not in (task.waiting_for, moved.waiting_for):
         return execution, moved  # it is the slot that it waits for, whatever else one of its tasks waited for
@@ -151,12 +116,22 @@ def first_wait(spec: Spec, now: float) -> tuple[WaitingFor | None, float | None]
     return (WaitingFor.TIME, spec.run_at) if spec.run_at is not None and spec.run_at > now else (None, None)
 
 
+def foremost(waits: Iterable[tuple[WaitingFor | None, float | None]]) -> tuple[WaitingFor | None, float | None]:
+    """What a pending execution waits for, by the waits of its tasks: for a slot if one of them does, since that holds up all; for a
+    worker if one of them does; or else for what comes first."""
+    ends = dict(waits)
+    for why in (WaitingFor.CONCURRENCY, None, WaitingFor.WORKER):
+        if why in ends:
+            return None if why is WaitingFor.WORKER else why, None
+    return min(ends.items(), key=lambda wait: math.inf if wait[1] is None else wait[1], default=(None, None))
+
+
 def start(execution: Execution, tasks: Iterable[Task], now: float) -> Whole:
     """Let an execution begin that was created not to. One that has begun is left as it is."""
     if execution.waiting_for is not WaitingFor.START or execution.status is not PENDING:
         _refuse_ended(execution, "started")
         return Whole(execution)
-    moved = [_move(task, Woken(), now) for task in tasks if task.waiting_for is WaitingFor.START]
+    moved = [move_task(task, Woken(), now) for task in tasks if task.waiting_for is WaitingFor.START]
     why, at = first_wait(execution.spec, now)
     if why is not None:
         moved = [replace(task, waiting_for=why, due_at=at) for task in moved]
@@ -168,7 +143,7 @@ def pause(execution: Execution, tasks: Iterable[Task], now: float) -> Whole:
     _refuse_ended(execution, "paused")
     if execution.paused:
         return Whole(execution)
-    moved = [_move(task, Paused(), now) for task in tasks if task.status is PENDING]
+    moved = [move_task(task, Paused(), now) for task in tasks if task.status is PENDING]
     return _whole(
         execution, "paused", now, moved, status=PAUSED, paused=True, slot=execution.slot and execution.running > 0, deadline=None,
         time_left=None if execution.deadline is None else max(0.0, execution.deadline - now), waiting_for=None, wait_until=None,
@@ -180,7 +155,7 @@ def resume(execution: Execution, tasks: Iterable[Task], now: float) -> Whole:
     _refuse_ended(execution, "resumed")
     if not execution.paused:
         return Whole(execution)
-    moved = [_move(task, Resumed(), now) for task in tasks if task.status is PAUSED]
+    moved = [move_task(task, Resumed(), now) for task in tasks if task.status is PAUSED]
     status = execution_status(replace(execution, paused=False))
     first = moved[0] if moved and status is PENDING else None
     return _whole(
@@ -195,7 +170,7 @@ def cancel(execution: Execution, tasks: Iterable[Task], now: float) -> Whole:
     if execution.status is CANCELLED:
         return Whole(execution)
     _refuse_ended(execution, "cancelled")
-    moved = [_move(task, Cancelled(), now) for task in tasks]
+    moved = [move_task(task, Cancelled(), now) for task in tasks]
     return _whole(
         execution, "cancelled", now, moved, status=CANCELLED, cancelled=execution.cancelled + len(moved), **_over(now)
     )  # fmt: skip
@@ -206,7 +181,7 @@ def expire(execution: Execution, tasks: Iterable[Task], now: float) -> Whole:
     _refuse_ended(execution, "expired")
     seconds = execution.policy.timeout or 0.0
     failure = Failure(FailureKind.TIMEOUT, "TimeoutError", f"the execution had not ended {seconds:g} s after its start")
-    moved = [_move(task, Ended(failure), now) for task in tasks]
+    moved = [move_task(task, Ended(failure), now) for task in tasks]
     error = execution.error or failure
     return _whole(
         execution, "timed_out", now, moved, status=FAILED, failed=execution.failed + len(moved), error=error, **_over(now)
@@ -217,17 +192,17 @@ def retry(execution: Execution, tasks: Iterable[Task], now: float) -> Whole:
     """Run the tasks of a failed execution again that have not completed. They keep their steps, and count their errors anew."""
     if execution.status is not FAILED:
         raise IllegalTransition(f"execution {execution.id} is {execution.status}: only a failed one can be retried")
-    moved = [_move(task, Reopened(), now) for task in tasks if task.status in (FAILED, CANCELLED)]
+    moved = [move_task(task, Reopened(), now) for task in tasks if task.status in (FAILED, CANCELLED)]
     return _whole(
         execution, "retried", now, moved, status=RUNNING if execution.completed else PENDING, failed=0, cancelled=0, error=None,
-        ended_at=None, retried=execution.retried + len(moved),
+        ended_at=None, retried=execution.retried + len(moved), data={"tasks": len(moved)},
         deadline=None if execution.policy.timeout is None else now + execution.policy.timeout,
     )  # fmt: skip
 
 
 def fail_fast(execution: Execution, tasks: Iterable[Task], now: float) -> Whole:
     """One task has failed: the others are not wanted any more."""
-    moved = [_move(task, Cancelled(), now) for task in tasks]
+    moved = [move_task(task, Cancelled(), now) for task in tasks]
     return _whole(
         execution, "failed_fast", now, moved, status=FAILED, cancelled=execution.cancelled + len(moved), **_over(now)
     )  # fmt: skip
@@ -274,127 +249,6 @@ def execution_status(execution: Execution) -> JobStatus:
     return CANCELLED if execution.cancelled else COMPLETED
 
 
-def _move(task: Task, event: TaskEvent, now: float, paused: bool = False) -> Task:
-    targets = TABLE.get((task.status, type(event)))
-    if targets is None:
-        raise IllegalTransition(f"task {task.id} is {task.status}: it cannot be {type(event).__name__.lower()}")
-    moved = _MOVES[type(event)](task, event, now, paused)
-    assert moved.status in targets, f"{task.status} -> {moved.status} on {event!r} is not in the table"
-    return moved
-
-
-def _claimed(task: Task, event: Claimed, now: float, *_: object) -> Task:
-    if task.continues:
-        return replace(
-            task, status=RUNNING, token=task.token + 1, worker=event.worker, due_at=event.lease_until, updated_at=now,
-            waiting_for=None, awaiting=None, continues=False,
-        )  # fmt: skip
-    return replace(
-        task, status=RUNNING, attempt=task.attempt + 1, token=task.token + 1, worker=event.worker, due_at=event.lease_until,
-        started_at=now, updated_at=now, waiting_for=None, error=None,
-    )  # fmt: skip
-
-
-def _completed(task: Task, event: Completed, now: float, *_: object) -> Task:
-    return _end(task, COMPLETED, now, result=event.result)
-
-
-def _failed(task: Task, event: Ended, now: float, *_: object) -> Task:
-    errors = task.errors + (event.failure.kind is FailureKind.ERROR)
-    return _end(task, FAILED, now, error=event.failure, errors=errors)
-
-
-def _retried(task: Task, event: Retried, now: float, paused: bool) -> Task:
-    history = _remember(task, "error", event.failure, now)
-    return _back(
-        task, now, paused, waiting_for=WaitingFor.RETRY, due_at=event.at, errors=task.errors + 1, error=event.failure,
-        history=history,
-    )  # fmt: skip
-
-
-def _suspended(task: Task, event: Suspended, now: float, paused: bool) -> Task:
-    why = WaitingFor.TIME if event.awaiting is None else WaitingFor.EVENT
-    return _back(task, now, paused, waiting_for=why, due_at=event.at, awaiting=event.awaiting, continues=True)
-
-
-def _released(task: Task, _: Released, now: float, paused: bool) -> Task:
-    return _back(task, now, paused, continues=True)
-
-
-def _lost(task: Task, event: Lost, now: float, paused: bool) -> Task:
-    losses = task.losses + 1
-    if losses > event.max_recoveries:
-        message = f"the task was lost with its worker {losses} times; the last was {task.worker}"
-        return _end(task, FAILED, now, losses=losses, error=Failure(FailureKind.WORKER_LOST, "WorkerLost", message))
-    return _back(task, now, paused, losses=losses, history=_remember(task, "lost", None, now))
-
-
-def _woken(task: Task, _event: Woken, now: float, *_: object) -> Task:
-    return replace(task, waiting_for=None, due_at=None, awaiting=None, updated_at=now)
-
-
-def _parked(task: Task, _event: Parked, now: float, *_: object) -> Task:
-    return replace(task, waiting_for=WaitingFor.CONCURRENCY, updated_at=now)
-
-
-def _paused(task: Task, _event: Paused, now: float, *_: object) -> Task:
-    return replace(task, status=PAUSED, updated_at=now)
-
-
-def _resumed(task: Task, _event: Resumed, now: float, *_: object) -> Task:
-    parked = task.waiting_for is WaitingFor.CONCURRENCY  # whether there is a slot by now, the next claim finds out
-    return replace(task, status=PENDING, updated_at=now, waiting_for=None if parked else task.waiting_for)
-
-
-def _reopened(task: Task, _event: Reopened, now: float, *_: object) -> Task:
-    known = not task.attempt or (task.history and task.history[-1].number == task.attempt)
-    history = task.history if known or task.status is CANCELLED else _remember(task, "error", task.error, now)
-    return replace(
-        task, status=PENDING, waiting_for=None, due_at=None, awaiting=None, continues=False, errors=0, losses=0, ended_at=None,
-        worker=None, updated_at=now, history=history,
-    )  # fmt: skip
-
-
-def _cancelled(task: Task, _event: Cancelled, now: float, *_: object) -> Task:
-    return _end(task, CANCELLED, now)
-
-
-_MOVES: Final[dict[type[TaskEvent], Callable[[Task, Any, float, bool], Task]]] = {
-    Claimed: _claimed,
-    Completed: _completed,
-    Ended: _failed,
-    Retried: _retried,
-    Suspended: _suspended,
-    Released: _released,
-    Lost: _lost,
-    Woken: _woken,
-    Parked: _parked,
-    Paused: _paused,
-    Resumed: _resumed,
-    Reopened: _reopened,
-    Cancelled: _cancelled,
-}
-
-
-def _end(task: Task, status: JobStatus, now: float, **changes: object) -> Task:
-    return replace(task, status=status, ended_at=now, updated_at=now, due_at=None, waiting_for=None, awaiting=None, **changes)
-
-
-def _back(task: Task, now: float, paused: bool, **changes: object) -> Task:
-    changes.setdefault("due_at", None)
-    return replace(task, status=PAUSED if paused else PENDING, worker=None, updated_at=now, **changes)
-
-
-def _remember(task: Task, outcome: Any, error: Failure | None, now: float) -> tuple[Attempt, ...]:
-    ended = task.ended_at if task.ended_at is not None else now
-    brief = error and replace(error, trace=None)
-    attempt = Attempt(task.attempt, task.worker, task.started_at or ended, ended, outcome, brief)
-    return (*task.history, attempt)[-MAX_HISTORY:]
-
-
-_GOES_BACK: Final = (Retried, Lost)
-
-
 def _follow(execution: Execution, before: Task, after: Task, event: TaskEvent, now: float) -> Execution:
     running = execution.running + (after.status is RUNNING) - (before.status is RUNNING)
     completed = execution.completed + (after.status is COMPLETED)
@@ -405,7 +259,7 @@ def _follow(execution: Execution, before: Task, after: Task, event: TaskEvent, n
         changes["error"] = after.error
     if type(event) is Lost:
         changes["recoveries"] = (*execution.recoveries, Recovery(now, before.id, before.worker or "", event.reason, before.attempt))
-    if type(event) in _GOES_BACK and not after.done:
+    if type(event) is Retried:
         changes["retried"] = execution.retried + 1
     if execution.started_at is None and after.status is RUNNING:
         changes["started_at"] = now
@@ -438,10 +292,15 @@ def _over(now: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _whole(execution: Execution, kind: str, now: float, tasks: Sequence[Task], **changes: Any) -> Whole:
+def _whole(
+    execution: Execution, kind: str, now: float, tasks: Sequence[Task], data: dict[str, Any] | None = None, **changes: Any
+) -> Whole:
     after = replace(execution, version=execution.version + 1, updated_at=now, **changes)
     error = after.error if kind == "timed_out" else None
-    event = Event(execution=after.seq, id=after.version, at=now, type=kind, status=after.status, error=error)
+    event = Event(
+        execution=after.seq, id=after.version, at=now, type=kind, status=after.status, error=error,
+        data=None if data is None else msgspec.json.encode(data).decode(),
+    )  # fmt: skip
     return Whole(after, tasks, event)
 
 

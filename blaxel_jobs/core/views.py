@@ -5,7 +5,7 @@ again.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -208,9 +208,11 @@ def page_view(data: list[View], next_cursor: str | None) -> View:
 
 def _metadata(execution: Execution) -> View:
     spec = execution.spec
+    created_at, updated_at = execution.created_at, execution.updated_at
+    created = _time(created_at)
     view: View = {
-        "id": execution.id, "job": execution.job, "workspace": execution.workspace,
-        "createdAt": _time(execution.created_at), "updatedAt": _time(execution.updated_at),
+        "id": execution.id, "job": execution.job, "workspace": execution.workspace, "createdAt": created,
+        "updatedAt": created if updated_at == created_at else _time(updated_at),
     }  # fmt: skip
     if spec.name is not None:
         view["name"] = spec.name
@@ -362,8 +364,17 @@ def _recovery(recovery: Recovery) -> View:
     }  # fmt: skip
 
 
-def _time(instant: float) -> datetime:
+def instant_view(instant: float) -> datetime:
+    """Seconds since 1970 as the time that they are."""
     return datetime.fromtimestamp(instant, UTC)
+
+
+_time = instant_view
+
+
+def runner_view(inputs: Iterable[str]) -> View:
+    """Schema RunnerTasks."""
+    return {"tasks": [_raw(each) for each in inputs]}
 
 
 def _raw(text: str | None) -> Raw:

@@ -22,12 +22,14 @@ from .commands import (
     Steer,
     Tell,
     Tick,
+    WakeParked,
 )
 from .effects import Effects, Rules
 from .scope import Outcome, Scope
 
 _KINDS: Final[dict[type[Command], Callable[[Scope, list[Any]], list[Outcome]]]] = {
     Define: steering.define,
+    WakeParked: steering.wake_parked,
     FoldTallies: steering.fold_tallies,
     CreateExecution: creating.create,
     CreateBatch: creating.create_batch,
@@ -49,14 +51,18 @@ def apply(commands: Sequence[Command], transaction: Transaction, rules: Rules, n
         outcomes = _KINDS[type(commands[0])](scope, list(commands))
     else:
         outcomes = [None] * len(commands)
+        by_kind: dict[type[Command], list[int]] = {}
+        for place, command in enumerate(commands):
+            by_kind.setdefault(type(command), []).append(place)
         for kind, handle in _KINDS.items():
-            places = [place for place, command in enumerate(commands) if type(command) is kind]
+            places = by_kind.get(kind)
             if places:
                 answers = handle(scope, [commands[place] for place in places])
                 for place, answer in zip(places, answers, strict=True):
                     outcomes[place] = answer
     scope.give_back()
     if scope.effects.told:
-        scope.effects.tallies = rules.count(scope.effects.told, now)
-        transaction.count(scope.effects.tallies)
+        tallies = scope.effects.tallies = rules.count(scope.effects.told, now)
+        if tallies:
+            transaction.count(tallies)
     return outcomes, scope.effects

@@ -136,6 +136,14 @@ class FoldTallies(Command, frozen=True):
     before: int
 
 
+class WakeParked(Command, frozen=True):
+    """The limits of these jobs are not what was known here: put those that wait for a slot back in line, as far as there is one.
+    Answers None."""
+
+    jobs: tuple[tuple[str, str], ...]
+    """Workspace and name of each."""
+
+
 class Define(Command, frozen=True):
     """Keep a job's definition. Answers it."""
 

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
@@ -34,7 +34,7 @@ class Committer(Protocol):
     """Where commands go. Returns when they are durable; raises what went wrong with this one."""
 
     def submit(self, command: Command) -> Any: ...
-    async def asubmit(self, command: Command) -> Any: ...
+    def asubmit(self, command: Command) -> Awaitable[Any]: ...
     def close(self) -> None: ...
 
 
@@ -81,17 +81,7 @@ class _Caller:
         return self.outcome
 
 
-class _Task:
-    """An asyncio task that waits for its outcome."""
-
-    __slots__ = ("future", "loop")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.future: asyncio.Future[Any] = loop.create_future()
-
-
-_Waiting = tuple[Command, _Caller | _Task]
+_Waiting = tuple[Command, _Caller | asyncio.Future[Any]]
 
 
 class Grouped:
@@ -121,18 +111,18 @@ class Grouped:
         self._queue([(command, caller)])
         return _unwrap(caller.wait())
 
-    async def asubmit(self, command: Command) -> Any:
+    def asubmit(self, command: Command) -> Awaitable[Any]:
         if self._closed:
             raise Unavailable("the engine is closed")
         loop = asyncio.get_running_loop()
-        task = _Task(loop)
+        future: asyncio.Future[Any] = loop.create_future()
         inbox = self._inboxes.get(loop)
         if inbox is None:
             inbox = self._inboxes[loop] = []
-        inbox.append((command, task))
+        inbox.append((command, future))
         if len(inbox) == 1:
             loop.call_soon(self._flush, inbox)
-        return _unwrap(await task.future)
+        return future
 
     def close(self) -> None:
         """Commit what is queued, then stop."""
@@ -210,10 +200,10 @@ def _answer(batch: list[_Waiting], outcomes: list[Any]) -> None:
     """Hand every waiter its outcome; those of one loop in one callback. A loop that is gone has nobody left to tell."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
     for (_, waiter), outcome in zip(batch, outcomes, strict=True):
-        if isinstance(waiter, _Task):
-            by_loop.setdefault(waiter.loop, []).append((waiter.future, outcome))
-        else:
+        if isinstance(waiter, _Caller):
             waiter.answer(outcome)
+        else:
+            by_loop.setdefault(waiter.get_loop(), []).append((waiter, outcome))
     for loop, answers in by_loop.items():
         try:
             loop.call_soon_threadsafe(_resolve, answers)
@@ -224,4 +214,7 @@ def _answer(batch: list[_Waiting], outcomes: list[Any]) -> None:
 def _resolve(answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
     for future, outcome in answers:
         if not future.done():
-            future.set_result(outcome)
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)

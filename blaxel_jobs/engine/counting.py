@@ -8,9 +8,11 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, Protocol
 
+import msgspec
+
 from ..core.tallies import Numbers, add, add_duration, total
 from ..stores.base import Tally
-from ..words import JobStatus
+from ..words import FailureKind, JobStatus
 from .commands import FoldTallies
 from .effects import Told
 from .loops import Loop
@@ -28,6 +30,7 @@ EVER: Final = 2**31 - 1
 _ENDS: Final = {JobStatus.COMPLETED: "completed", JobStatus.FAILED: "failed", JobStatus.CANCELLED: "cancelled"}
 _TRIES: Final = {"task.retrying": "retried", "task.recovered": "recovered"}
 _TASK_ENDS: Final = frozenset({"task.completed", "task.failed"})
+_PARTS: Final = {"created": "created", "task.started": "task.started"} | dict.fromkeys([*_TRIES, *_TASK_ENDS, "retried"], "ended")
 
 
 class Counting(Protocol):
@@ -163,10 +166,7 @@ class InMemory:
 
 def _part(told: Told) -> str | None:
     """Which numbers an event changes, None for one that is not counted."""
-    kind = told.event.type
-    if kind == "created" or kind == "task.started":
-        return kind
-    return "ended" if kind in _TASK_ENDS or kind in _TRIES or told.ends else None
+    return _PARTS.get(told.event.type) or ("ended" if told.ends else None)
 
 
 def _add(numbers: Numbers, told: Told) -> None:
@@ -179,8 +179,12 @@ def _add(numbers: Numbers, told: Told) -> None:
     else:
         if kind in _TRIES:
             add(numbers, _TRIES[kind])
+        elif kind == "retried" and told.event.data is not None:
+            add(numbers, "retried", msgspec.json.decode(told.event.data)["tasks"])
         elif kind in _TASK_ENDS and told.seconds is not None:
             add_duration(numbers, "run", told.seconds)
+            if told.event.error is not None and told.event.error.kind is FailureKind.WORKER_LOST:
+                add(numbers, "recovered")
         if told.ends:
             add(numbers, _ENDS[told.execution.status])
 

@@ -18,7 +18,7 @@ New = tuple[Execution, Sequence[Task]]
 def create(scope: Scope, commands: list[CreateExecution]) -> list[Outcome]:
     """Answers Created to each."""
     creates = [command.create for command in commands]
-    if any(map(_may_not_queue, creates)):
+    if any(map(_is_limited, creates)):
         return guarded(_create_limited, scope, commands)
     return list(_insert(scope, [_new(scope, create) for create in creates]))
 
@@ -28,12 +28,13 @@ def create_batch(scope: Scope, commands: list[CreateBatch]) -> list[Outcome]:
     return guarded(_create_batch, scope, commands)
 
 
-def _may_not_queue(create: Create) -> bool:
+def _is_limited(create: Create) -> bool:
+    """May it have to be refused, or to join another one."""
     return create.on_conflict is not OnConflict.QUEUE or not create.allow_queue
 
 
 def _create_limited(scope: Scope, command: CreateExecution) -> Created:
-    """For a create that may have to be refused, or to join another one."""
+    """For a create that the limits decide about."""
     new = _new(scope, command.create)
     execution, transaction = new[0], scope.transaction
     [existing] = transaction.insert([new])  # first of all: one that is there already is answered whatever the limits say
@@ -42,7 +43,7 @@ def _create_limited(scope: Scope, command: CreateExecution) -> Created:
     instead = _instead(scope, execution, command.create)
     if instead is None:
         return _created(scope, execution, None)
-    transaction.remove([each.seq for each in transaction.find(execution.workspace, [execution.id])])
+    _take_back(scope, [execution])
     if isinstance(instead, Created):
         return instead
     raise instead
@@ -52,17 +53,35 @@ def _create_batch(scope: Scope, command: CreateBatch) -> list[Created]:
     # Named after the batch, so that two that race to make it make the same.
     news = [_new(scope, create, f"{command.id}-{place}", command.id) for place, create in enumerate(command.creates)]
     _refuse_repeats([execution for execution, _ in news])
-    answers = scope.transaction.insert(news)
+    limited = any(map(_is_limited, command.creates))
+    answers = _insert_limited(scope, command, news) if limited else scope.transaction.insert(news)
     taken = [place for place, existing in enumerate(answers) if existing is not None]
     same = all(existing is not None and existing.batch == command.id for existing in answers)
     if taken and not same:
-        found = scope.transaction.find(
-            news[0][0].workspace, [new.id for place, (new, _) in enumerate(news) if place not in set(taken)]
-        )
-        scope.transaction.remove([execution.seq for execution in found])
+        _take_back(scope, [new for (new, _), existing in zip(news, answers, strict=True) if existing is None])
         what = f"items[{taken[0]}]"
         raise Conflict(f"{what}: its execution id or idempotency key is in use; nothing was created", path=what)
     return [_created(scope, new, existing) for (new, _), existing in zip(news, answers, strict=True)]
+
+
+def _insert_limited(scope: Scope, command: CreateBatch, news: list[New]) -> list[Execution | None]:
+    """One by one, so that each is decided about by those before it; all or nothing."""
+    answers: list[Execution | None] = []
+    for place, (new, create) in enumerate(zip(news, command.creates, strict=True)):
+        answers += scope.transaction.insert([new])
+        instead = None if answers[-1] is not None else _instead(scope, new[0], create)
+        if instead is not None:
+            _take_back(scope, [each for (each, _), existing in zip(news, answers, strict=False) if existing is None])
+            assert not isinstance(instead, Created), "a batch does not coalesce"
+            raise type(instead)(f"items[{place}]: {instead.message}; nothing was created", path=f"items[{place}].{instead.path}")
+    return answers
+
+
+def _take_back(scope: Scope, inserted: list[Execution]) -> None:
+    """In the same transaction."""
+    if inserted:
+        found = scope.transaction.find(inserted[0].workspace, [execution.id for execution in inserted])
+        scope.transaction.remove([execution.seq for execution in found])
 
 
 def _refuse_repeats(executions: list[Execution]) -> None:
@@ -84,13 +103,13 @@ def _instead(scope: Scope, new: Execution, create: Create) -> Created | RequestE
     """What a create is answered that may not have this execution, which was just made for it."""
     key = new.concurrency_key
     if key is not None:
-        [first] = scope.transaction.keyed(new.workspace, new.job, key)
-        waits = first.id != new.id and first.status is JobStatus.PENDING and first.started_at is None
-        if create.on_conflict is OnConflict.COALESCE and waits:
-            return Created(first, "coalesced")
-        if create.on_conflict is OnConflict.REJECT and (waits or scope.slots.full(new, of_key=True)):
+        if create.on_conflict is OnConflict.COALESCE:
+            [first] = scope.transaction.keyed(new.workspace, new.job, key)
+            if first.id != new.id and first.status is JobStatus.PENDING and first.started_at is None:
+                return Created(first, "coalesced")
+        if create.on_conflict is OnConflict.REJECT and scope.slots.crowded(new, of_key=True):
             return KeyInUse(f"the concurrency key {key!r} of the job {new.job!r} is in use", path="concurrencyKey")
-    if not create.allow_queue and scope.slots.full(new):
+    if not create.allow_queue and scope.slots.crowded(new):
         return TooManyRequests(f"the job {new.job!r} is at its limit, and the request does not allow to queue", path="allowQueue")
     return None
 
@@ -111,6 +130,8 @@ def _created(scope: Scope, new: Execution, existing: Execution | None) -> Create
         return Created(existing, "existing")
     if new.waiting_for is None:
         scope.effects.ready.add((new.workspace, new.job))
+    elif new.wait_until is not None:
+        scope.effects.due = min(scope.effects.due, new.wait_until)
     scope.effects.told.append(Told(new, states.created(new)))
     return Created(new, "created")
 

@@ -5,24 +5,31 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from ..core.documents import beside
 from ..core.records import Definition
 from ..core.requests import read_definition
 from ..define import JobDef
 from ..errors import ConfigError
 from ..stores.base import JobStore
+from .commands import Command, Define, WakeParked
 from .loops import Loop
+
+_Limits = tuple[int | None, int]
+"""Of the job, and of each of its keys."""
 
 
 class Definitions(Loop):
     """By workspace and job, as last read from the store or committed here."""
 
-    def __init__(self, store: JobStore, define: Callable[[Definition], object], now: Callable[[], float]) -> None:
+    def __init__(self, store: JobStore, submit: Callable[[Command], object], now: Callable[[], float]) -> None:
         self._store = store
-        self._define = define
+        self._submit = submit
         self._now = now
         self._here: dict[str, JobDef[Any, Any]] = {}
         self._known: dict[tuple[str, str], Definition] = {}
-        self.poll(0.0)
+        self._limits: dict[tuple[str, str], _Limits] = {}
+        """Those by which nobody waits any more who need not, of each job."""
+        self._read()
 
     def register(self, jobs: Iterable[JobDef[Any, Any]], workspaces: Collection[str]) -> None:
         """Make definitions known here, and to everybody who uses the store.
@@ -35,10 +42,10 @@ class Definitions(Loop):
             if self._here.setdefault(job.name, job) is not job:
                 raise ConfigError(f"two definitions of the job {job.name!r}: a name is defined once in a process")
             for workspace in workspaces:
-                definition = read_definition(workspace, job.name, job.definition())
                 known = self._known.get((workspace, job.name))
+                definition = beside(read_definition(workspace, job.name, job.definition()), known)
                 if known is None or replace(known, updated_at=0.0) != definition:
-                    self._define(replace(definition, updated_at=self._now()))
+                    self._submit(Define(replace(definition, updated_at=self._now())))
 
     def here(self, job: str) -> bool:
         """Is there a definition of this job in this process."""
@@ -58,10 +65,21 @@ class Definitions(Loop):
 
     def keep(self, definition: Definition) -> None:
         """Note what was committed."""
-        self._known[definition.workspace, definition.job] = definition
+        if definition.removed:
+            self._known.pop((definition.workspace, definition.job), None)
+        else:
+            self._known[definition.workspace, definition.job] = definition
 
     def poll(self, now: float) -> float:
-        """Read what others have registered."""
+        """Read what others have registered; whoever was parked here by other limits than theirs gets another chance."""
+        self._read()
+        limits = {job: (each.concurrency, each.concurrency_per_key) for job, each in list(self._known.items())}
+        changed = tuple(job for job, limit in limits.items() if limit != self._limits.get(job))
+        if changed:
+            self._submit(WakeParked(changed))
+        self._limits = limits
+        return 1.0
+
+    def _read(self) -> None:
         for definition in self._store.definitions():
             self.keep(definition)
-        return 1.0

@@ -1,5 +1,6 @@
 """What a batch is given, and what others are told of it once it is committed."""
 
+import math
 from collections.abc import Callable, Iterable
 
 import attrs
@@ -49,7 +50,7 @@ class Told(Struct, frozen=True, gc=False):
 class Effects:
     """What others are told once the batch is committed."""
 
-    __slots__ = ("changed", "defined", "ready", "removed", "revoked", "stopped", "tallies", "told")
+    __slots__ = ("changed", "defined", "due", "ready", "removed", "revoked", "stopped", "tallies", "told")
 
     def __init__(self) -> None:
         self.changed: dict[tuple[str, str], bool] = {}
@@ -63,6 +64,8 @@ class Effects:
         self.removed: list[tuple[str, str]] = []
         """(workspace, id) of executions that are no more."""
         self.defined: list[Definition] = []
+        self.due = math.inf
+        """When the first of what began to wait here is due, on the wall clock."""
         self.tallies: list[Tally] = []
         """The rows of counts that it wrote."""
         self.told: list[Told] = []

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import math
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 from weakref import WeakSet, WeakValueDictionary
 
@@ -21,7 +22,7 @@ from ..words import JobStatus, WaitingFor
 from . import streams
 from .arrivals import Arrivals
 from .batch import apply
-from .commands import Command, Define
+from .commands import Command
 from .committer import Committer, Grouped, Inline
 from .counting import Folding, new_counting
 from .definitions import Definitions
@@ -107,7 +108,7 @@ class Engine:
         self.waiters = Waiters()
         self.arrivals = Arrivals()
         self._committer: Committer = Grouped(self._apply) if store.shared else Inline(self._apply)
-        self.definitions = Definitions(store, lambda definition: self.submit(Define(definition)), clock.now)
+        self.definitions = Definitions(store, self.submit, clock.now)
         self.counting = new_counting(new_id(), shared=store.shared)
         self._rules = Rules(new_id, rng, self.definitions.get, max_recoveries, self.counting.count)
         shared: list[Loop] = []
@@ -186,10 +187,10 @@ class Engine:
         self.check_process()
         return self._committer.submit(command)
 
-    async def asubmit(self, command: Command) -> Any:
-        """Commit a command for this task and return its answer."""
+    def asubmit(self, command: Command) -> Awaitable[Any]:
+        """Commit a command; its answer is awaited in this loop."""
         self.check_process()
-        return await self._committer.asubmit(command)
+        return self._committer.asubmit(command)
 
     def register(self, jobs: Iterable[JobDef[Any, Any]], workspaces: Collection[str]) -> None:
         """Make definitions known, in these workspaces. Raises ConfigError when a name has another definition here already."""
@@ -211,7 +212,10 @@ class Engine:
 
     def serves(self, workspace: str, job: str) -> bool:
         """Has a worker that serves the job asked for its tasks within a lease."""
-        served, now = self._served, self.clock.monotonic()
+        served = self._served
+        if not served:
+            return False
+        now = self.clock.monotonic()
         return served.get((workspace, job), 0.0) > now or served.get((workspace, None), 0.0) > now
 
     def waiting_for(self, execution: Execution) -> WaitingFor | None:
@@ -291,8 +295,9 @@ class Engine:
 
     def _tell(self, effects: Effects) -> None:
         """What is committed stays committed, whatever a listener does."""
-        self.counting.keep(effects.tallies)
-        self.counting.note(effects.told, self.clock.now())
+        if effects.told:
+            self.counting.keep(effects.tallies)
+            self.counting.note(effects.told, self.clock.now())
         for definition in effects.defined:
             self.definitions.keep(definition)
         if effects.changed:
@@ -301,6 +306,8 @@ class Engine:
         if effects.ready:
             self.arrivals.wake(effects.ready)
             _call(listeners.ready, effects.ready)
+        if effects.due < math.inf:
+            self._loops.hasten(effects.due - self.clock.now())
         if effects.told:
             _call(listeners.told, effects.told)
         if effects.revoked:

@@ -145,10 +145,12 @@ def log_events(told: Sequence[Told]) -> None:
     """Log what happens, by ids: the records carry execution_id, job, task_id and attempt, and never a payload."""
     everything = log.isEnabledFor(logging.DEBUG)
     for each in told:
-        if everything or each.event.type in _NOTEWORTHY:
-            level = _NOTEWORTHY.get(each.event.type, logging.DEBUG)
-            if log.isEnabledFor(level):
-                _log(level, each)
+        level = _NOTEWORTHY.get(each.event.type)
+        if level is None:
+            if everything:
+                _log(logging.DEBUG, each)
+        elif log.isEnabledFor(level):
+            _log(level, each)
 
 
 def _log(level: int, told: Told) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 
 from ..artifacts import ArtifactPort, LocalArtifacts
@@ -89,10 +89,9 @@ class LocalLeases:
         """The event loop that claims, and runs async handlers; None before the first claim."""
         return self._loop
 
-    async def report(self, lease: LeaseRef, report: Report) -> Answer:
+    def report(self, lease: LeaseRef, report: Report) -> Awaitable[Answer]:
         """Raises LeaseLost."""
-        answer: Answer = await self._engine.asubmit(Tell(lease, report))
-        return answer
+        return self._engine.asubmit(Tell(lease, report))
 
     def report_here(self, lease: LeaseRef, report: Report) -> Answer:
         """Raises LeaseLost."""
@@ -109,6 +108,11 @@ class LocalLeases:
     def artifacts(self, workspace: str) -> ArtifactPort:
         """Where handlers of a workspace put what is too large for a result."""
         return LocalArtifacts(self._engine.artifacts, workspace)
+
+    def look(self) -> None:
+        """End a claim that waits: the next one begins with a look at what is ready. In the loop of the claims."""
+        if self._arrived is not None:
+            self._arrived.set()
 
     def interrupt(self) -> None:
         """End a claim that waits, without another look at what is ready. From any thread."""

@@ -11,7 +11,7 @@ from ..core.ports import Clock, Rng
 log = logging.getLogger("blaxel_jobs.engine")
 
 LONGEST: Final = 1.0
-"""Seconds between two looks of the thread at the most: something new, also of another process, may be due sooner than was known."""
+"""Seconds between two looks of the thread at the most: something new of another process may be due sooner than is known here."""
 JITTER: Final = 0.1
 """How much earlier it looks at random, so that many servers on one store do not look at the same moment."""
 AFTER_ERROR: Final = 1.0
@@ -46,7 +46,10 @@ class Loops:
         self._clock = clock
         self._rng = rng
         self._due = [0.0] * len(loops)
-        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        """Of `_due`."""
+        self._woken = threading.Event()
+        self._stopping = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -55,7 +58,8 @@ class Loops:
             self._thread.start()
 
     def stop(self) -> None:
-        self._stopping.set()
+        self._stopping = True
+        self._woken.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
@@ -63,13 +67,28 @@ class Loops:
         """Call every loop; return the seconds until one of them has something to do, by what is known now: inf for nothing."""
         return max(0.0, min(self._call(loop) for loop in self._loops))
 
+    def hasten(self, seconds: float) -> None:
+        """The first loop has something to do in so many seconds, perhaps sooner than it knew. From any thread."""
+        at = self._clock.monotonic() + seconds
+        with self._lock:
+            if self._thread is None or self._due[0] <= at:
+                return
+            self._due[0] = at
+        self._woken.set()
+
     def _poll_due(self) -> float:
         """Call the loops whose turn it is; return the seconds until the next one's."""
         for place, loop in enumerate(self._loops):
             now = self._clock.monotonic()
-            if self._due[place] <= now:
-                self._due[place] = now + min(LONGEST, self._call(loop)) * (1 - JITTER * self._rng.random())
-        return max(0.0, min(self._due) - self._clock.monotonic())
+            with self._lock:
+                if self._due[place] > now:
+                    continue
+                self._due[place] = math.inf
+            after = now + min(LONGEST, self._call(loop)) * (1 - JITTER * self._rng.random())
+            with self._lock:  # meanwhile it may have been told of something sooner
+                self._due[place] = min(self._due[place], after)
+        with self._lock:
+            return max(0.0, min(self._due) - self._clock.monotonic())
 
     def _call(self, loop: Loop) -> float:
         try:
@@ -79,5 +98,6 @@ class Loops:
             return AFTER_ERROR
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._poll_due()):
-            pass
+        while not self._stopping:
+            self._woken.wait(self._poll_due())
+            self._woken.clear()

@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from ..core import states
-from ..core.records import Execution, Signal, Step, Task
+from ..core.records import RESTS, Execution, LeaseRef, Signal, Step, Task
 from ..core.reports import Answer, Awaited, Completed, Crashed, Failed, Noted, Released, Report, Slept, Stepped
 from ..core.retry import retry_delay
 from ..errors import LeaseLost
@@ -18,6 +18,8 @@ from .work import Work
 
 def tell(scope: Scope, commands: list[Tell]) -> list[Outcome]:
     """An Answer to each, or LeaseLost."""
+    if all(type(command.report) is Stepped for command in commands):
+        return _only_stepped(scope, commands)
     rows: list[tuple[Task, Execution]] = []
     for workspace in dict.fromkeys(command.workspace for command in commands):
         rows += scope.transaction.held(workspace, [command.lease for command in commands if command.workspace == workspace])
@@ -31,6 +33,30 @@ def tell(scope: Scope, commands: list[Tell]) -> list[Outcome]:
             outcomes.append(_REPORTS[type(command.report)](scope, work, task, command.report))
     work.save()
     return outcomes
+
+
+def _only_stepped(scope: Scope, commands: list[Tell]) -> list[Outcome]:
+    """What handlers report most often changes no task and no execution, so neither is loaded."""
+    holding: dict[LeaseRef, bool] = {}
+    for workspace in dict.fromkeys(command.workspace for command in commands):
+        refs = [command.lease for command in commands if command.workspace == workspace]
+        holding |= scope.transaction.extend(workspace, refs, None)
+    steps: list[Step] = []
+    outcomes: list[Outcome] = []
+    for command in commands:
+        paused = holding.get(command.lease)
+        if paused is None:
+            outcomes.append(LeaseLost())
+        else:
+            assert isinstance(command.report, Stepped), "they all are"
+            steps.append(_taken(command.lease.task, command.report, scope.now))
+            outcomes.append(Answer(stop=paused))
+    scope.transaction.save((), (), (), steps)
+    return outcomes
+
+
+def _taken(task: int, report: Stepped, now: float) -> Step:
+    return Step(task=task, name=report.name, kind="value", at=now, value=report.value)
 
 
 def _ended(scope: Scope, work: Work, task: Task, report: Completed | Released) -> Answer:
@@ -53,7 +79,7 @@ def _crashed(scope: Scope, work: Work, task: Task, report: Crashed) -> Answer:
 
 
 def _stepped(scope: Scope, work: Work, task: Task, report: Stepped) -> Answer:
-    work.steps.append(Step(task=task.seq, name=report.name, kind="value", at=scope.now, value=report.value))
+    work.steps.append(_taken(task.seq, report, scope.now))
     return Answer(stop=work.executions[task.execution].paused)
 
 
@@ -64,7 +90,7 @@ def _slept(scope: Scope, work: Work, task: Task, report: Slept) -> Answer:
         work.steps.append(step)
     remaining = 0.0 if step.due_at is None else max(0.0, step.due_at - scope.now)
     if remaining > report.in_place:
-        _step(scope, work, task, states.Suspended(step.due_at))
+        _step(scope, work, task, states.Suspended(_next_rest(scope, work, task)))
         return Answer(suspended=True)
     return Answer(stop=work.executions[task.execution].paused, kind="sleep", remaining=remaining)
 
@@ -77,18 +103,21 @@ def _awaited(scope: Scope, work: Work, task: Task, report: Awaited) -> Answer:
             due_at = _deadline(scope, report, first)
             if first is None:
                 work.steps.append(Step(task=task.seq, name=report.name, kind="wait", at=scope.now, due_at=due_at))
-            _step(scope, work, task, states.Suspended(_soonest(scope, work, task, due_at), report.name))
+            if not report.suspends:
+                left = 0.0 if due_at is None else due_at - scope.now
+                return Answer(stop=work.executions[task.execution].paused, remaining=left)
+            _step(scope, work, task, states.Suspended(_next_rest(scope, work, task), report.name))
             return Answer(suspended=True)
         work.steps.append(step)
     kind: Any = step.kind
     return Answer(stop=work.executions[task.execution].paused, kind=kind, value=step.value)
 
 
-def _soonest(scope: Scope, work: Work, task: Task, due_at: float | None) -> float | None:
-    """When to wake a task: at this time, or when a sleep ends that goes on beside the wait."""
-    steps = [*scope.transaction.steps([task.seq]), *(step for step in work.steps if step.task == task.seq)]
-    sleeps = [step.due_at for step in steps if step.kind == "sleep" and step.due_at is not None and step.due_at > scope.now]
-    return min(sleeps if due_at is None else [*sleeps, due_at], default=None)
+def _next_rest(scope: Scope, work: Work, task: Task) -> float | None:
+    """When to wake a task: when the first of its sleeps and waits ends, which may go on beside each other."""
+    saved = scope.transaction.next_rest(task.seq, scope.now)
+    just_now = [step.due_at for step in work.steps if step.task == task.seq and step.kind in RESTS and step.due_at is not None]
+    return min(just_now if saved is None else [saved, *just_now], default=None)
 
 
 def _come(scope: Scope, work: Work, task: Task, report: Awaited, wait: Step | None) -> Step | None:
@@ -124,8 +153,8 @@ def _known(scope: Scope, work: Work, task: Task, name: str) -> Step | None:
 def _take_signal(scope: Scope, work: Work, task: Task, name: str) -> Signal | None:
     """The first event of this name that nobody has taken, taken now."""
     taken = {(signal.execution, signal.id) for signal in work.signals}
-    for signal in scope.transaction.signals(task.execution):
-        if signal.name == name and not signal.taken and (signal.execution, signal.id) not in taken:
+    for signal in scope.transaction.signals(task.execution, name=name):
+        if (signal.execution, signal.id) not in taken:
             work.signals.append(replace(signal, taken=True))
             return signal
     return None

@@ -50,7 +50,11 @@ class Scope:
         self.transaction.define(definition)
         self.effects.defined.append(definition)
         self._defined[definition.workspace, definition.job] = definition
-        self._left[definition.workspace, definition.job, None] = None
+        self.reconsider(definition.workspace, definition.job)
+
+    def reconsider(self, workspace: str, job: str) -> None:
+        """Note that more of a job may have a slot, of its keys too."""
+        self._left[workspace, job, None] = None
 
     def find(self, command: OnExecution) -> Execution:
         """The execution that a command names. Raises NotFound."""

@@ -6,6 +6,7 @@ back wakes the first that are parked, in the same transaction. Slots in use are 
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -47,9 +48,16 @@ class Slots:
             self._used[gate] += 1
         return replace(execution, slot=True)
 
-    def full(self, execution: Execution, *, of_key: bool = False) -> bool:
-        """Would this execution, which has not begun, have to wait for a slot; or, alone, for one of its key."""
-        return any(self._free(gate, limit) <= 0 for gate, limit in self.gates(execution) if gate[2] is not None or not of_key)
+    def crowded(self, execution: Execution, *, of_key: bool = False) -> bool:
+        """Would this execution, which was just created, have to wait for a slot, or, alone, for one of its key: because of those
+        that have one, and of those that were there before it and will take one."""
+        for gate, limit in self.gates(execution):
+            if gate[2] is None and of_key:
+                continue
+            free = self._free(gate, limit)
+            if free <= 0 or free <= (self._in_line(execution) if gate[2] is None else self._not_begun(execution, limit)):
+                return True
+        return False
 
     def gates(self, execution: Execution) -> list[tuple[Gate, int]]:
         """What limits this execution, each with its limit."""
@@ -92,6 +100,23 @@ class Slots:
         for task in self._transaction.tasks_in(execution.seq, (JobStatus.PENDING,)):
             if task.waiting_for is WaitingFor.CONCURRENCY:
                 work.move(task, states.Woken())
+
+    def _not_begun(self, execution: Execution, most: int) -> int:
+        """How many others of its key are still to begin, also those whose time has not come."""
+        assert execution.concurrency_key is not None, "asked for a key"
+        found = self._transaction.keyed(execution.workspace, execution.job, execution.concurrency_key, most + 1)
+        return sum(each.status is JobStatus.PENDING and each.started_at is None and each.id != execution.id for each in found)
+
+    def _in_line(self, execution: Execution) -> float:
+        """How many others of its job will take a slot as soon as a worker asks. Those behind a key that is full will not."""
+        found = self._transaction.claimable(execution.workspace, [execution.job], WINDOW)
+        others = {each.seq: each for _, each in found if not (each.slot or each.running) and each.id != execution.id}
+        by_key = Counter(each.concurrency_key for each in others.values())
+        gates = {key: (execution.workspace, execution.job, key) for key in by_key}
+        return sum(
+            number if key is None else min(number, max(0, self._free(gates[key], self._limit(gates[key]))))
+            for key, number in by_key.items()
+        )
 
     def _limit(self, gate: Gate) -> float:
         workspace, job, key = gate

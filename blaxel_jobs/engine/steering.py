@@ -6,8 +6,8 @@ from typing import Final
 from ..core import states
 from ..core.records import Execution, Signal, Step, Task
 from ..errors import IllegalTransition
-from ..words import JobStatus
-from .commands import Define, Delete, FoldTallies, SendEvent, Steer, Verb
+from ..words import JobStatus, WaitingFor
+from .commands import Define, Delete, FoldTallies, SendEvent, Steer, Verb, WakeParked
 from .counting import EVER, fold
 from .reporting import take_over
 from .scope import Outcome, Scope, guarded
@@ -20,6 +20,8 @@ _VERBS: Final[dict[Verb, tuple[Callable[[Execution, Iterable[Task], float], stat
     Verb.RETRY: (states.retry, (JobStatus.FAILED, JobStatus.CANCELLED)),
 }
 """What each does, and to which of the tasks."""
+_RESTS: Final = (WaitingFor.TIME, WaitingFor.EVENT)
+"""Of a task that is suspended."""
 
 
 def steer(scope: Scope, commands: list[Steer]) -> list[Outcome]:
@@ -34,7 +36,7 @@ def _steer(scope: Scope, command: Steer) -> Execution:
     work = scope.work()
     after = take_over(scope, work, execution, change(execution, tasks, scope.now), tasks)
     work.save()
-    return after
+    return work.executions.get(after.seq, after)
 
 
 def delete(scope: Scope, commands: list[Delete]) -> list[Outcome]:
@@ -63,7 +65,7 @@ def send_event(scope: Scope, commands: list[SendEvent]) -> list[Outcome]:
 
 def _send_event(scope: Scope, command: SendEvent) -> str:
     execution, now = scope.find(command), scope.now
-    if any(signal.id == command.event_id for signal in scope.transaction.signals(execution.seq)):
+    if scope.transaction.signals(execution.seq, id=command.event_id):
         return "existing"
     if execution.done:
         raise IllegalTransition(f"execution {execution.id} is {execution.status}: no event reaches it any more")
@@ -84,13 +86,11 @@ def _send_event(scope: Scope, command: SendEvent) -> str:
 
 
 def _first_waiting(scope: Scope, execution: Execution, name: str) -> Task | None:
-    """The task that has waited longest for an event of this name."""
+    """The task that has waited longest for an event of this name, though it may wait for something else beside."""
     held_back = scope.transaction.tasks_in(execution.seq, (JobStatus.PENDING, JobStatus.PAUSED))
-    waiting = [task for task in held_back if task.awaiting == name]
-    if len(waiting) > 1:
-        since = {step.task: step.at for step in scope.transaction.steps([task.seq for task in waiting]) if step.name == name}
-        waiting.sort(key=lambda task: since[task.seq])
-    return waiting[0] if waiting else None
+    resting = {task.seq: task for task in held_back if task.continues and task.waiting_for in _RESTS}
+    waits = [step for step in scope.transaction.steps(resting, name) if step.kind == "wait"] if resting else []
+    return resting[min(waits, key=lambda step: step.at).task] if waits else None
 
 
 def define(scope: Scope, commands: list[Define]) -> list[Outcome]:
@@ -98,6 +98,14 @@ def define(scope: Scope, commands: list[Define]) -> list[Outcome]:
     for command in commands:
         scope.define(command.definition)
     return [command.definition for command in commands]
+
+
+def wake_parked(scope: Scope, commands: list[WakeParked]) -> list[Outcome]:
+    """None to each."""
+    for command in commands:
+        for workspace, job in command.jobs:
+            scope.reconsider(workspace, job)
+    return [None] * len(commands)
 
 
 def fold_tallies(scope: Scope, commands: list[FoldTallies]) -> list[Outcome]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from ..core import states
 from ..core.records import Event, Execution, Signal, Step, Task
 from ..stores.base import Transaction
@@ -35,8 +37,10 @@ class Work:
         self.tasks[after.seq] = self._stepped[after.seq] = after
         began = task.updated_at if type(event) is states.Claimed else task.started_at if after.done else None
         self._tell(execution, change.event, None if began is None else self.now - began, after.attempt)
-        if after.status is JobStatus.PENDING and after.ready:
-            self.effects.ready.add((after.workspace, after.job))
+        if after.status is JobStatus.PENDING:
+            self._offer(after)
+        elif type(event) is states.Claimed and execution.deadline is not None:
+            self.effects.due = min(self.effects.due, execution.deadline)
         return change
 
     def move(self, task: Task, event: states.Woken | states.Parked) -> None:
@@ -46,25 +50,45 @@ class Work:
         self.tasks[after.seq] = self._stepped[after.seq] = after
         self._touched[execution.seq] = None
         if after.ready:
-            self.effects.ready.add((after.workspace, after.job))
+            self._offer(after)
 
     def put(self, execution: Execution, tasks: Iterable[Task] = (), events: Iterable[Event] = ()) -> None:
         """Take over what something else than a step made of an execution."""
         self.executions[execution.seq] = execution
         self._touched[execution.seq] = None
+        if execution.deadline is not None:
+            self.effects.due = min(self.effects.due, execution.deadline)
         for task in tasks:
             self.tasks[task.seq] = self._stepped[task.seq] = task
-            if task.ready:
-                self.effects.ready.add((task.workspace, task.job))
+            if task.status is JobStatus.PENDING:
+                self._offer(task)
         for event in events:
             self._tell(execution, event)
+
+    def _offer(self, task: Task) -> None:
+        """A pending task: it can be claimed, now or when it is due."""
+        if task.ready:
+            self.effects.ready.add((task.workspace, task.job))
+        elif task.due_at is not None:
+            self.effects.due = min(self.effects.due, task.due_at)
 
     def save(self) -> None:
         """Write back what has changed."""
         if self._touched or self.steps or self.signals:
+            self._say_why_they_wait()
             executions = [self.executions[seq] for seq in self._touched]
             self.transaction.save(executions, self._stepped.values(), self._events, self.steps, self.signals)
             self._touched, self._stepped, self._events, self.steps, self.signals = {}, {}, [], [], []
+
+    def _say_why_they_wait(self) -> None:
+        """Of executions with several tasks: which of them moved last says nothing about the others."""
+        several = [each for seq in self._touched if (each := self.executions[seq]).total > 1 and each.status is JobStatus.PENDING]
+        if several:
+            self.transaction.save((), self._stepped.values(), ())
+            self._stepped = {}
+        for execution in several:
+            why, until = states.foremost(self.transaction.waits(execution.seq))
+            self.executions[execution.seq] = replace(execution, waiting_for=why, wait_until=until)
 
     def _tell(self, execution: Execution, event: Event, seconds: float | None = None, attempt: int | None = None) -> None:
         self._touched[execution.seq] = None

@@ -192,8 +192,9 @@ def _model(lease: LeaseRef, report: Report) -> Any:
             return models.CrashedReport(task, token, "crashed", reason[:MAX_REASON])
         case Slept(name, seconds, in_place):
             return models.SleptReport(task, token, "slept", name, milliseconds(seconds), int(in_place * 1000))
-        case Awaited(name, timeout):
-            return models.AwaitedReport(task, token, "awaited", name, UNSET if timeout is None else milliseconds(timeout))
+        case Awaited(name, timeout, suspends):
+            limit = UNSET if timeout is None else milliseconds(timeout)
+            return models.AwaitedReport(task, token, "awaited", name, limit, UNSET if suspends else False)
         case Noted(progress, logs):
             far: Any = UNSET
             if progress is not None:

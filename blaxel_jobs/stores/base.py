@@ -6,23 +6,38 @@ a `save` of one transaction. Any object with these verbs is a store; the suite i
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
+from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
 from msgspec import Struct
 
 from ..core.records import Definition, Event, Execution, LeaseRef, Signal, Step, Task
-from ..words import JobStatus
+from ..words import JobStatus, WaitingFor
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 """The inputs and results that one read of tasks carries."""
 
 
-class Position(Struct, frozen=True):
-    """Where a page begins: after the row with this `seq` (keyset), or after `offset` rows."""
+class Order(StrEnum):
+    """How executions are sorted: by when they were created, or by their ids, character by character."""
 
-    after: int | None = None
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    ID = "id"
+    ID_DOWN = "id-down"
+
+    @property
+    def by_id(self) -> bool:
+        return self in (Order.ID, Order.ID_DOWN)
+
+
+class Position(Struct, frozen=True):
+    """Where a page begins: after the row with this `seq`, or in an order by id with this id (keyset), or after `offset` rows."""
+
+    after: int | str | None = None
     offset: int = 0
+    order: Order = Order.NEWEST
 
 
 class Where(Struct, frozen=True):
@@ -31,6 +46,8 @@ class Where(Struct, frozen=True):
     job: str | None = None
     statuses: tuple[JobStatus, ...] | None = None
     batch: str | None = None
+    id_has: str | None = None
+    """A part of the id."""
 
 
 ALL: Final = Where()
@@ -98,18 +115,27 @@ class Transaction(Protocol):
         """Executions whose `deadline` is at or before `now`."""
         ...
 
-    def extend(self, workspace: str | None, refs: Collection[LeaseRef], until: float) -> dict[LeaseRef, bool]:
-        """Move the end of these leases. The answer names those that still hold, each with whether its execution is paused; the
-        others are lost."""
+    def extend(self, workspace: str | None, refs: Collection[LeaseRef], until: float | None) -> dict[LeaseRef, bool]:
+        """Move the end of these leases; None leaves it. The answer names those that still hold, each with whether its execution is
+        paused; the others are lost."""
         ...
 
     def steps(self, tasks: Collection[int], name: str | None = None) -> list[Step]:
-        """The steps of these tasks (their `seq`), or those of them with this name: by task, and within one in the order in which
-        they were first saved."""
+        """The steps of these tasks (their `seq`), or those with this name: by task, and within one by time, then by name."""
         ...
 
-    def signals(self, execution: int) -> list[Signal]:
-        """The events that were sent to an execution, taken ones too, in the order in which they came."""
+    def waits(self, execution: int) -> list[tuple[WaitingFor | None, float | None]]:
+        """Why the pending tasks of an execution (its `seq`) wait: each reason once, with the first time at which such a wait ends
+        by itself; None for one that never does."""
+        ...
+
+    def next_rest(self, task: int, after: float) -> float | None:
+        """When the first of a task's sleeps and waits ends, of those that end after this time; None without one."""
+        ...
+
+    def signals(self, execution: int, *, name: str | None = None, id: str | None = None) -> list[Signal]:
+        """The events that were sent to an execution, taken ones too, in the order in which they came; with a name those of it that
+        nobody has taken, with an id the one."""
         ...
 
     def holders(self, workspace: str, job: str, key: str | None) -> int:
@@ -121,8 +147,8 @@ class Transaction(Protocol):
         (priority, created) first."""
         ...
 
-    def keyed(self, workspace: str, job: str, key: str) -> list[Execution]:
-        """Executions of a concurrency key that have not ended: the first that is pending and has not begun, or else any one; or
+    def keyed(self, workspace: str, job: str, key: str, limit: int = 1) -> list[Execution]:
+        """Executions of a concurrency key that have not ended: the first that are pending and have not begun, or else any one; or
         nothing."""
         ...
 
@@ -170,7 +196,7 @@ class JobStore(Protocol):
         ...
 
     def page(self, workspace: str, where: Where, position: Position, limit: int) -> list[Execution]:
-        """Executions, the newest first."""
+        """Executions, in the order of the position."""
         ...
 
     def tasks(self, workspace: str, execution: int, after: int, limit: int, *, results: bool = True) -> list[Task]:
@@ -183,7 +209,7 @@ class JobStore(Protocol):
         ...
 
     def steps(self, workspace: str, execution: int, offset: int, limit: int) -> list[tuple[str, Step]]:
-        """Steps of an execution's tasks without their values, each with its task's id: by task, and then as they were saved."""
+        """Steps of an execution's tasks without their values, each with its task's id: by task, then by time, then by name."""
         ...
 
     def definitions(self) -> list[Definition]:

@@ -4,10 +4,11 @@ Order never comes from a hash: the same calls give the same answers.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from heapq import heappop, heappush
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -15,10 +16,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..core.records import Definition, Event, Execution, LeaseRef, Signal, Step, Task
+from ..core.records import RESTS, Definition, Event, Execution, LeaseRef, Signal, Step, Task
 from ..core.states import created
-from ..words import JobStatus
-from .base import Backlog, Position, Tally, Transaction, Where, within_size
+from ..words import JobStatus, WaitingFor
+from .base import Backlog, Order, Position, Tally, Transaction, Where, within_size
 from .memory_indexes import Runs
 from .memory_rows import PAUSED, PENDING, RUNNING, Rows
 
@@ -48,7 +49,10 @@ class MemoryJobStore:
     def page(self, workspace: str, where: Where, position: Position, limit: int) -> list[Execution]:
         with self._lock:
             executions = self._rows.executions
-            if where.statuses is None and where.batch is None:
+            if position.order is not Order.NEWEST:
+                return self._sorted(workspace, where, position, limit)
+            assert not isinstance(position.after, str)
+            if where.statuses is None and where.batch is None and where.id_has is None:
                 seqs = self._rows.index.of_job(workspace, where.job)
                 end = len(seqs) if position.after is None else bisect_left(seqs, position.after)
                 end -= position.offset
@@ -56,6 +60,16 @@ class MemoryJobStore:
             newest = (executions[seq] for seq in self._rows.index.newest(workspace, where, position.after))
             matching = (execution for execution in newest if _matches(execution, where))
             return list(islice(matching, position.offset, position.offset + limit))
+
+    def _sorted(self, workspace: str, where: Where, position: Position, limit: int) -> list[Execution]:
+        """A page of another order than that in which they are kept."""
+        by_id, down = position.order.by_id, position.order is Order.ID_DOWN
+        rows = [self._rows.executions[seq] for seq in self._rows.index.newest(workspace, where, None)]
+        keyed = ((execution.id if by_id else execution.seq, execution) for execution in rows if _matches(execution, where))
+        after: Any = position.after
+        behind = [each for each in keyed if after is None or (each[0] < after if down else each[0] > after)]
+        behind.sort(key=itemgetter(0), reverse=down)
+        return [execution for _, execution in behind[position.offset : position.offset + limit]]
 
     def tasks(self, workspace: str, execution: int, after: int, limit: int, *, results: bool = True) -> list[Task]:
         with self._lock:
@@ -79,7 +93,7 @@ class MemoryJobStore:
         with self._lock:
             if not rows.is_in(workspace, execution):
                 return []
-            taken = (step for seq in rows.tasks_of[execution] for step in rows.steps.get(seq, {}).values())
+            taken = (step for seq in rows.tasks_of[execution] for step in _in_order(rows.steps.get(seq, {})))
             page = islice(taken, offset, offset + limit)
             return [(rows.task(step.task, execution).id, replace(step, value=None)) for step in page]
 
@@ -202,20 +216,34 @@ class _Transaction:
     def overdue(self, now: float, limit: int) -> list[Execution]:
         return [self._rows.executions[run[1]] for run in self._rows.index.deadlines.until(now, limit)]
 
-    def extend(self, workspace: str | None, refs: Collection[LeaseRef], until: float) -> dict[LeaseRef, bool]:
+    def extend(self, workspace: str | None, refs: Collection[LeaseRef], until: float | None) -> dict[LeaseRef, bool]:
         executions = self._rows.executions
         held = self._holding(workspace, refs)
-        self.save((), [replace(task, due_at=until) for _, task in held], ())
+        if until is not None:
+            self.save((), [replace(task, due_at=until) for _, task in held], ())
         return {ref: executions[task.execution].paused for ref, task in held}
 
     def steps(self, tasks: Collection[int], name: str | None = None) -> list[Step]:
         steps = self._rows.steps
         if name is not None:
             return [steps[task][name] for task in sorted(set(tasks)) if task in steps and name in steps[task]]
-        return [step for task in sorted(set(tasks)) if task in steps for step in steps[task].values()]
+        return [step for task in sorted(set(tasks)) if task in steps for step in _in_order(steps[task])]
 
-    def signals(self, execution: int) -> list[Signal]:
-        return list(self._rows.signals.get(execution, {}).values())
+    def waits(self, execution: int) -> list[tuple[WaitingFor | None, float | None]]:
+        found: dict[WaitingFor | None, list[float]] = {}
+        for task in self.tasks_in(execution, (PENDING,)):
+            found.setdefault(task.waiting_for, []).extend(() if task.due_at is None else (task.due_at,))
+        return [(why, min(ends, default=None)) for why, ends in found.items()]
+
+    def next_rest(self, task: int, after: float) -> float | None:
+        rests = (step for step in self._rows.steps.get(task, {}).values() if step.kind in RESTS)
+        return min((step.due_at for step in rests if step.due_at is not None and step.due_at > after), default=None)
+
+    def signals(self, execution: int, *, name: str | None = None, id: str | None = None) -> list[Signal]:
+        signals = self._rows.signals.get(execution, {})
+        if id is not None:
+            return [signals[id]] if id in signals else []
+        return [signal for signal in signals.values() if name is None or (signal.name == name and not signal.taken)]
 
     def holders(self, workspace: str, job: str, key: str | None) -> int:
         return self._rows.index.holders(workspace, job, key)
@@ -223,11 +251,11 @@ class _Transaction:
     def parked(self, workspace: str, job: str, key: str | None, limit: int) -> list[Execution]:
         return [self._rows.executions[seq] for seq in self._rows.index.parked(workspace, job, key, limit)]
 
-    def keyed(self, workspace: str, job: str, key: str) -> list[Execution]:
+    def keyed(self, workspace: str, job: str, key: str, limit: int = 1) -> list[Execution]:
         executions = self._rows.executions
         seqs = self._rows.index.keyed(workspace, job, key)
         not_begun = (each for seq in seqs if (each := executions[seq]).status is PENDING and each.started_at is None)
-        return [next(not_begun, executions[seqs[0]])] if seqs else []
+        return list(islice(not_begun, limit)) or [executions[seq] for seq in seqs[:1]]
 
     def save(
         self,
@@ -357,6 +385,7 @@ def _matches(execution: Execution, where: Where) -> bool:
         (where.job is None or execution.job == where.job)
         and (where.batch is None or execution.batch == where.batch)
         and (where.statuses is None or execution.status in where.statuses)
+        and (where.id_has is None or where.id_has in execution.id)
     )
 
 
@@ -374,3 +403,7 @@ def _task_of(ref: LeaseRef) -> int:
 
 def _key_of(item: tuple[Any, object]) -> Any:
     return item[0]
+
+
+def _in_order(steps: Mapping[str, Step]) -> list[Step]:
+    return sorted(steps.values(), key=lambda step: (step.at, step.name))

@@ -87,7 +87,7 @@ class Runs:
         kept.pop(None, None)
         heap[:] = [run for run in kept if run is not None]
         heapify(heap)
-        self._room = 4 * len(heap) + _SLACK
+        self._room = 8 * len(heap) + _SLACK
 
     def _shorten(self, run: Run) -> Run | None:
         """What is left of a run from the first task on that counts."""

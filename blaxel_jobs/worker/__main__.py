@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog="python -m blaxel_jobs.worker", description="Serve the jobs that these modules define, for a server.",
         epilog="The first SIGTERM or SIGINT ends it in good order, the second one at once.",
     )  # fmt: skip

@@ -77,7 +77,7 @@ def _outcome(begin: Begin, wire: Any) -> Completed | Failed:
     leased = begin.leased
     try:
         job = load(begin.place, leased.job)
-        artifacts = None if begin.folder is None else partial(_artifacts, wire, begin.folder, leased.execution_id)
+        artifacts = None if begin.folder is None else partial(_artifacts, wire, begin.folder)
         context = TaskContext(leased, wire, SystemClock(), rng, artifacts)
         token = current.set(context)
         try:
@@ -88,8 +88,8 @@ def _outcome(begin: Begin, wire: Any) -> Completed | Failed:
         return failed(as_error(raised))
 
 
-def _artifacts(wire: "PipeWire", folder: str, execution_id: str) -> Artifacts:
-    return Artifacts(ParcelPort(wire, folder), execution_id)
+def _artifacts(wire: "PipeWire", folder: str, leased: Leased) -> Artifacts:
+    return Artifacts(ParcelPort(wire, folder), leased.execution_id)
 
 
 def _read(connection: Connection, outlet: "_Outlet", begins: "SimpleQueue[tuple[Begin, PipeWire]]") -> None:

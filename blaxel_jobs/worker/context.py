@@ -41,7 +41,9 @@ class Wire(Line, Protocol):
 class Context(Generic[A]):
     """What both kinds of context have."""
 
-    def __init__(self, leased: Leased, wire: Wire, clock: Clock, rng: Rng | None, artifacts: Callable[[], A] | None = None) -> None:
+    def __init__(
+        self, leased: Leased, wire: Wire, clock: Clock, rng: Rng | None, artifacts: Callable[[Leased], A] | None = None
+    ) -> None:
         """Of a task that was just leased; its payload is still to come. artifacts: how to get at them, where there are any."""
         self.execution_id = leased.execution_id
         self.task_id = leased.task_id
@@ -62,7 +64,7 @@ class Context(Generic[A]):
         self._clock = clock
         self._rng = rng
         self._made: Steps | None = None
-        self._make_artifacts: Callable[[], A] | None = artifacts
+        self._make_artifacts: Callable[[Leased], A] | None = artifacts
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} job={self.job!r} execution_id={self.execution_id!r} task_id={self.task_id!r}>"
@@ -80,7 +82,7 @@ class Context(Generic[A]):
         Raises ContextUnavailable where there is no place for them."""
         if self._make_artifacts is None:
             raise ContextUnavailable("there are no artifacts where this handler runs")
-        artifacts: A = self._make_artifacts()
+        artifacts: A = self._make_artifacts(self._leased)
         return artifacts
 
     @property

@@ -17,6 +17,10 @@ _OURS: Final = (str(Path(__file__).parent), str(Path(values.__file__).parent), p
 """Where frames are ours, and say nothing to the handler's author."""
 
 
+class CrashedError(Exception):
+    """A process ended, and its handler had not."""
+
+
 class InvalidInput(ValueError):
     """The task's input is not what the handler takes."""
 

@@ -6,18 +6,16 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
 from enum import Enum
 from typing import Any, Final
 
-from ..core.ports import Clock
-from ..core.records import Leased, LeaseRef, Progress
+from ..core.records import Leased, Progress
 from ..core.reports import Answer, Awaited, LogLine, Noted, Report, Slept
 from ..errors import ConnectionFailed, LeaseLost, Unavailable
 from .effects import Flow, Send, Until, run_there
-from .leases import Leases
 from .logs import ids
+from .means import Means
 from .notes import Notes
 
 log = logging.getLogger("blaxel_jobs.worker")
@@ -27,6 +25,9 @@ LONGEST_PAUSE: Final = 5.0
 """Seconds between two tries to report."""
 
 Pause = concurrent.futures.Future[None]
+
+_lock: Final = threading.Lock()
+"""Of all holds together: none has it for longer than a few assignments, and one for each would cost more."""
 
 
 class Suspended(BaseException):
@@ -45,40 +46,28 @@ class End(Enum):
 class Hold:
     """One lease, while its handler runs. Used by the handler from any thread, and by the worker."""
 
-    def __init__(
-        self,
-        leased: Leased,
-        leases: Leases,
-        clock: Clock,
-        *,
-        own: Context,
-        outside: Callable[[], AbstractContextManager[object]] = nullcontext,
-        on_gone: Callable[[LeaseRef], None],
-    ) -> None:
-        """Made in the worker's loop. own: the context of what is not done on the handler's behalf. outside: where a thread waits
-        for something of ours. on_gone: called once, from any thread, when the lease is held no longer.
+    __slots__ = ("_loop", "_means", "_notes", "_pauses", "_tasks", "around", "end", "leased", "on_end", "told")
 
-        One is made for every task, so it makes little that the garbage collector has to look at.
-        """
+    def __init__(self, leased: Leased, means: Means) -> None:
+        """Made in the worker's loop. One is made for every task, so all that few of them need is made later."""
         self.leased = leased
         self.end: End | None = None
         self.told = False
         """The handler was told of the end: what it returns after that is not its outcome."""
-        self.in_place = leases.in_place
         self.around: Context | None = None
         """Of the handler, where it does not run in the worker's loop: for what is done on its behalf."""
-        self._own = own
-        self.on_end: Callable[[End], None] = _nothing
+        self.on_end: Callable[[End], None] | None = None
         """Called when the handler is to unwind, from any thread."""
-        self._leases = leases
-        self._clock = clock
+        self._means = means
         self._loop = asyncio.get_running_loop()
-        self._outside = outside
-        self._on_gone = on_gone
-        self._lock = threading.Lock()
-        self._pauses: dict[Pause, bool] = {}
+        self._pauses: dict[Pause, bool] | None = None
         self._tasks: set[asyncio.Task[None]] | None = None
         self._notes: Notes | None = None
+
+    @property
+    def in_place(self) -> float:
+        """Seconds that a durable sleep may last without giving the task up."""
+        return self._means.leases.in_place
 
     @property
     def gone(self) -> bool:
@@ -96,22 +85,24 @@ class Hold:
 
     def finish(self, end: End) -> None:
         """The handler is to unwind. It is told at its next verb; what it sleeps through is over at once. From any thread."""
-        with self._lock:
+        with _lock:
             if end is self.end or self.gone:
                 return
             self.end, gone = end, end is not End.STOPPED
-            pauses = [pause for pause, by_stop in self._pauses.items() if gone or by_stop]
+            pauses = [pause for pause, by_stop in (self._pauses or {}).items() if gone or by_stop]
         if gone:
-            self._on_gone(self.leased.lease)
+            self._means.on_gone(self.leased.lease)
         _resolve(pauses)
-        self.on_end(end)
+        if self.on_end is not None:
+            self.on_end(end)
 
     def close(self) -> None:
         """The handler has ended."""
         self.around = None  # its context has this hold: with it, both would wait for the garbage collector
-        with self._lock:
-            pauses = list(self._pauses)
-        _resolve(pauses)
+        if self._pauses:
+            with _lock:
+                pauses = list(self._pauses)
+            _resolve(pauses)
 
     def telling(self, report: Report) -> Flow[Answer]:
         """Make a report of the handler's. Raises LeaseLost, and Suspended when the answer is that it is to unwind."""
@@ -131,7 +122,11 @@ class Hold:
         flushed = None if self._notes is None else self._notes.flush()
         if flushed is not None:
             await asyncio.wrap_future(flushed)
-        await run_there(self._sending(report))
+        leases, leased = self._means.leases, self.leased
+        try:
+            self._obeyed(await leases.report(leased.lease, report))
+        except (LeaseLost, Unavailable, ConnectionFailed) as error:
+            await run_there(self._sending(report, error))
 
     def progress(self, progress: Progress) -> None:
         """Never waits."""
@@ -145,7 +140,9 @@ class Hold:
         """A future that is done after so many seconds, or when the hold ends, or at `wake`. by_stop: False for one that only ends
         early when the lease is gone."""
         pause = Pause()
-        with self._lock:
+        with _lock:
+            if self._pauses is None:
+                self._pauses = {}
             self._pauses[pause] = by_stop
             ended = self.gone or (by_stop and self.end is not None)
         if ended:
@@ -155,17 +152,17 @@ class Hold:
 
     def wake(self) -> None:
         """Ends all pauses of the handler's."""
-        with self._lock:
-            pauses = [pause for pause, by_stop in self._pauses.items() if by_stop]
+        with _lock:
+            pauses = [pause for pause, by_stop in (self._pauses or {}).items() if by_stop]
         _resolve(pauses)
 
     def until(self, pause: concurrent.futures.Future[Any]) -> Until:
         """The wait for it."""
-        return Until(pause, self._outside)
+        return Until(pause, self._means.threads.outside)
 
     def start(self, work: Callable[[], Coroutine[Any, Any, None]], around: Context | None = None) -> None:
         """Have a coroutine run in the worker's loop. From any thread."""
-        around = (around or self._own).copy()
+        around = (around or self._means.own).copy()
         # A loop that is closed has ended what the work was for.
         with contextlib.suppress(RuntimeError):
             if _running_loop() is self._loop:
@@ -184,10 +181,11 @@ class Hold:
         over = asyncio.Event()
         pause.add_done_callback(lambda _: self._set(over))
         try:
-            await self._clock.wait(over, seconds)
+            await self._means.clock.wait(over, seconds)
         finally:
-            with self._lock:
-                del self._pauses[pause]
+            with _lock:
+                if self._pauses is not None:
+                    del self._pauses[pause]
             _resolve([pause])
 
     def _set(self, over: asyncio.Event) -> None:
@@ -198,9 +196,9 @@ class Hold:
                 self._loop.call_soon_threadsafe(over.set)
 
     def _noted(self) -> Notes:
-        with self._lock:
+        with _lock:
             if self._notes is None:
-                self._notes = Notes(self.leased, self._clock, self._note, self.start)
+                self._notes = Notes(self.leased, self._means.clock, self._note, self.start)
             return self._notes
 
     async def _note(self, noted: Noted) -> None:
@@ -208,13 +206,16 @@ class Hold:
             with contextlib.suppress(LeaseLost, Suspended):
                 await run_there(self._sending(noted))
 
-    def _sending(self, report: Report) -> Flow[Answer]:
+    def _sending(self, report: Report, refused: Exception | None = None) -> Flow[Answer]:
         """Make a report, again and again while the store is out of reach: what was worked for is not thrown away, and the lease is
-        kept alive meanwhile."""
-        pause, leased = FIRST_PAUSE, self.leased
+        kept alive meanwhile. refused: what its first try has raised, when it was made already."""
+        pause, leased, means = FIRST_PAUSE, self.leased, self._means
         while True:
             try:
-                answer: Answer = yield Send(self._leases, leased.lease, report, self._outside)
+                if refused is not None:
+                    error, refused = refused, None
+                    raise error
+                answer: Answer = yield Send(means.leases, leased.lease, report, means.threads.outside)
                 return self._obeyed(answer)
             except LeaseLost:
                 self.finish(End.LOST)
@@ -234,10 +235,6 @@ class Hold:
         elif answer.stop:
             self.finish(End.STOPPED)
         return answer
-
-
-def _nothing(_: End) -> None:
-    """Called where nobody is to be told."""
 
 
 def _resolve(pauses: list[Pause]) -> None:

@@ -1,6 +1,6 @@
 """The port that a worker runs on: in process over the engine, or over HTTP."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from ..artifacts import ArtifactPort
@@ -26,7 +26,7 @@ class Leases(Protocol):
     def register(self, jobs: Sequence[JobDef[Any, Any]]) -> None: ...
     def open(self) -> None: ...
     async def claim(self, jobs: tuple[str, ...] | None, limit: int, wait: float) -> list[Leased]: ...
-    async def report(self, lease: LeaseRef, report: Report) -> Answer:
+    def report(self, lease: LeaseRef, report: Report) -> Awaitable[Answer]:
         """From the worker's loop. Raises LeaseLost, and Unavailable or ConnectionFailed where it may be tried again."""
         ...
 

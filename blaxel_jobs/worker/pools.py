@@ -7,9 +7,9 @@ from concurrent.futures import BrokenExecutor, Executor
 
 from ..core.reports import Report
 from .child import run_encoded
+from .failures import CrashedError
 from .hold import Hold
 from .pipe import encode, read_done, unpack
-from .processes import CrashedError
 
 
 async def run_in_pool(executor: Executor, place: str, hold: Hold, free: Callable[[], None]) -> Report:

@@ -18,6 +18,7 @@ from ..core.reports import Report
 from ..errors import LeaseLost
 from . import child
 from .effects import run_there
+from .failures import CrashedError
 from .hold import End, Hold, Suspended
 from .parcels import Get, Put, fetch, keep
 from .pipe import (
@@ -46,10 +47,6 @@ LOOK_EVERY: Final = 1.0
 """Seconds after which a process that says nothing is looked at: something else may hold its end of the pipe open."""
 UNWIND_SECONDS: Final = 0.7
 """What a handler gets to unwind in before its process is killed."""
-
-
-class CrashedError(Exception):
-    """A process ended, and its handler had not."""
 
 
 class Processes:

@@ -4,86 +4,64 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
-from ..artifacts import Artifacts, AsyncArtifacts
-from ..core.ports import Clock, Rng
-from ..core.records import Json, Leased, LeaseRef
+from ..core.records import Json, Leased
 from ..core.reports import Completed, Crashed, Failed, Released, Report
 from ..define import JobDef
 from ..errors import LeaseLost
 from .context import AnyContext, AsyncTaskContext, TaskContext, current
-from .effects import steps_around
-from .failures import as_error, failed
+from .failures import CrashedError, as_error, failed
 from .hold import End, Hold, Suspended
 from .invoke import ainvoke, invoke
-from .leases import Leases
 from .logs import ids
+from .means import Means
 from .places import place_of
-from .threads import Threads
 
 if TYPE_CHECKING:
-    from .processes import Processes
+    pass
 
 log = logging.getLogger("blaxel_jobs.worker")
 
 
-@attrs.frozen
-class Means:
-    """What a run needs of its worker."""
-
-    leases: Leases
-    clock: Clock
-    rng: Rng | None
-    threads: Threads
-    processes: "Callable[[], Processes]"
-    own: Context
-    """Of what the worker does by itself."""
-    ending: Callable[[], bool]
-    """Is the loop being taken down around the worker."""
-
-
 class Run:
-    """One task that a worker runs: its handler is called, ends or is stopped, and the outcome is reported.
+    """One task that a worker runs: its handler is called, ends or is stopped, and the outcome is reported."""
 
-    `free` is called once, when the handler has left its slot: before the report is acknowledged, and for one that was stopped only
-    when its thread, or its process, is free. `on_gone` is called once, from any thread, when the lease is held no longer.
-    """
+    __slots__ = ("_ended", "_handling", "_job", "_means", "context", "hold", "leased", "reported")
 
-    def __init__(
-        self, leased: Leased, job: JobDef[Any, Any], means: Means, free: Callable[[], None], on_gone: Callable[[LeaseRef], None]
-    ) -> None:
+    def __init__(self, leased: Leased, job: JobDef[Any, Any], means: Means) -> None:
         """In the worker's loop."""
         self.leased = leased
-        self.hold = Hold(leased, means.leases, means.clock, outside=means.threads.outside, on_gone=on_gone, own=means.own)
+        self.hold = Hold(leased, means)
         self.reported = False
         """Nothing is left to tell: the outcome was taken, or the lease is another's, or soon nobody's."""
-        self.context = self._context(job, means)
+        self.context: AnyContext
+        if job.is_async:
+            self.context = AsyncTaskContext(leased, self.hold, means.clock, means.rng, means.async_artifacts)
+        else:
+            self.context = TaskContext(leased, self.hold, means.clock, means.rng, means.artifacts)
         self._job = job
         self._means = means
-        self._free = free
         self._ended: asyncio.Event | None = None
         self._handling: asyncio.Future[Any] | None = None
         """What a cancellation reaches the handler by, while it runs."""
 
-    async def run(self) -> None:
-        """Run the handler and report."""
-        if self.hold.gone:  # before it began
-            self._free()
+    async def run(self, task: asyncio.Task[None]) -> None:
+        """Run the handler and report. task: the one that runs this."""
+        leased, hold, means = self.leased, self.hold, self._means
+        if hold.gone:  # before it began
+            means.free()
             return
-        if self.leased.timeout is not None:
+        if leased.timeout is not None:
             self._ended = asyncio.Event()
-            self.hold.start(partial(self._end_after, self._ended, self.leased.timeout))
+            hold.start(partial(self._end_after, self._ended, leased.timeout))
         current.set(self.context)
-        steps_around.set(0)
         try:
-            outcome = await self._outcome()
+            outcome = await self._outcome(task)
         finally:
-            self.hold.close()
+            hold.close()
             if self._ended is not None:
                 self._ended.set()
         await self._report(outcome)
@@ -130,13 +108,18 @@ class Run:
         except Suspended:
             pass  # the lease was given back meanwhile
 
-    async def _outcome(self) -> Report | None:
+    async def _outcome(self, task: asyncio.Task[None]) -> Report | None:
         """What to report; None for a handler that was stopped from outside, or has to be given up."""
-        from .processes import CrashedError
-
         outcome: Report
         try:
-            outcome = await self._called()
+            if self._job.is_async:
+                self._handling = task
+                outcome = Completed(await self._in_loop())
+            elif self._job.executor in (None, "thread"):
+                outcome = Completed(await self._in_thread())
+            else:
+                self._handling = elsewhere = asyncio.ensure_future(self._elsewhere(self._job.executor))
+                outcome = await elsewhere
         except asyncio.CancelledError:
             if self.hold.gone or self._means.ending():
                 return None
@@ -148,22 +131,17 @@ class Run:
             outcome = failed(error)
         finally:
             self._handling = None
-        if isinstance(outcome, Failed) and not self.hold.told:
+        if type(outcome) is Failed and not self.hold.told:
             self._log(logging.INFO, f"handler failed ({outcome.failure.type})")
-        await self._forget_cancellation()
+        if task.cancelling() and not (self.hold.gone or self._means.ending()):
+            # It has cancelled itself, the task that it ran in; not its report.
+            while task.uncancel():
+                pass
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
         return outcome
 
-    async def _called(self) -> Report:
-        executor = self._job.executor
-        if self._job.is_async:
-            return Completed(await self._in_loop())
-        if executor in (None, "thread"):
-            return Completed(await self._in_thread())
-        self._handling = elsewhere = asyncio.ensure_future(self._elsewhere(executor))
-        return await elsewhere
-
     async def _in_loop(self) -> Json:
-        self._handling = asyncio.current_task()
         try:
             return await ainvoke(self._job, self.context, self.leased.input)
         except BaseException as raised:
@@ -171,13 +149,13 @@ class Run:
                 raise
             raise as_error(raised) from raised  # a SystemExit would end the loop, and with it the whole worker
         finally:
-            self._free()
+            self._means.free()
 
     async def _in_thread(self) -> Json:
         self._handling = future = asyncio.get_running_loop().create_future()
         self.hold.around = around = copy_context()
         handler = partial(around.run, invoke, self._job, self.context, self.leased.input)
-        self._means.threads.submit(_call_for(future, handler, self._free))
+        self._means.threads.submit(_call_for(future, handler, self._means.free))
         result: Json = await future
         return result
 
@@ -185,33 +163,12 @@ class Run:
         place = place_of(self._job)
         self.hold.around = copy_context()
         if executor == "process":
-            ports = getattr(self._means.leases, "artifacts", None)
+            ports = self._means.ports
             port = None if ports is None else ports(self.leased.workspace)
-            return await self._means.processes().run(place, self.hold, port, self._free)
+            return await self._means.processes().run(place, self.hold, port, self._means.free)
         from .pools import run_in_pool
 
-        return await run_in_pool(executor, place, self.hold, self._free)
-
-    def _context(self, job: JobDef[Any, Any], means: Means) -> AnyContext:
-        leased, ports = self.leased, getattr(means.leases, "artifacts", None)
-        make: Callable[[], Any] | None = None
-        if ports is not None:
-            make = partial(_artifacts, AsyncArtifacts if job.is_async else Artifacts, ports, leased)
-        kind = AsyncTaskContext if job.is_async else TaskContext
-        return kind(leased, self.hold, means.clock, means.rng, make)
-
-    async def _forget_cancellation(self) -> None:
-        """A handler that cancels the task that it runs in has cancelled itself, not its report."""
-        task = asyncio.current_task()
-        if task is not None and task.cancelling() and not (self.hold.gone or self._means.ending()):
-            while task.uncancel():
-                pass
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.sleep(0)
-
-
-def _artifacts(kind: Any, ports: Callable[[str], Any], leased: Leased) -> Any:
-    return kind(ports(leased.workspace), leased.execution_id)
+        return await run_in_pool(executor, place, self.hold, self._means.free)
 
 
 def _call_for(future: asyncio.Future[Any], handler: Callable[[], Any], free: Callable[[], None]) -> Callable[[], None]:

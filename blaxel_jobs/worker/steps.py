@@ -1,7 +1,7 @@
 """The durable verbs of a handler: steps, sleeps and waits for events. What is stored is replayed, all else is done and then stored.
 
-A suspension ends all that a handler does at once. So it waits for the steps that run beside it, and of several sleeps it is the one
-that ends first which suspends; a wait for an event comes after them.
+A suspension ends all that a handler does at once. So it waits for the steps that run beside it, and of several sleeps and waits for
+events it is the one that ends first which suspends, when all of them are stored: whichever is over then wakes the task.
 """
 
 import logging
@@ -111,7 +111,7 @@ class Steps:
         self._used: set[str] = set()
         self._running = 0
         self._rests: dict[str, float] = {}
-        """Sleeps and waits that are under way, and when they end: inf for waits, -inf for sleeps that are not stored yet."""
+        """Sleeps and waits under way, and when they end: inf for a wait without a limit, -inf for what is not stored yet."""
         self._lock = threading.Lock()
 
     def run(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any, options: Options) -> Flow[Any]:
@@ -119,6 +119,8 @@ class Steps:
         stored = self._take(name, "value")
         if stored is not None:
             return values.replay(function, _text(stored), name)
+        if not callable(function):
+            raise TypeError(f"step {name!r} takes a function and its arguments, as in run({name!r}, fn, 1), not {function!r:.100}")
         with self._step():
             value = yield from self._tries(name, function, args, kwargs, options)
             kept = values.keep(function, value, name)
@@ -149,11 +151,15 @@ class Steps:
         stored = self._take(name, "event", "timeout", "wait")
         if stored is not None and stored.kind != "wait":
             return _event(name, stored.kind, stored.value)
-        with self._rest(name, math.inf):
+        with self._rest(name, -math.inf):
             yield Turn()
-            while not (yield from self._until(lambda: self._is_next(name), math.inf)):
-                pass
-            answer = yield from self._line.telling(Awaited(name, timeout))
+            suspends = len(self._rests) == 1 and self._is_next(name)
+            while (answer := (yield from self._line.telling(Awaited(name, timeout, suspends)))).kind is None:
+                self._rests[name] = math.inf if timeout is None else self._monotonic() + answer.remaining
+                self._line.wake()
+                suspends = False
+                while not suspends and (left := self._left(name)) > 0:
+                    suspends = yield from self._until(lambda: self._is_next(name), left)
         return _event(name, answer.kind, answer.value)
 
     def _tries(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any, options: Options) -> Flow[Any]:

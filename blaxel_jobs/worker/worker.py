@@ -16,11 +16,13 @@ from ..core.reports import Released
 from ..define import JobDef
 from ..errors import ConfigError, LeaseLost
 from .context import AnyContext
+from .effects import steps_around
 from .hold import End
 from .leases import Leases
 from .logs import ids
+from .means import Means
 from .places import place_of
-from .run import Means, Run
+from .run import Run
 from .simulate import simulated_job
 from .threads import Threads
 
@@ -85,7 +87,10 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._threads = Threads(slots) if threads is None else threads
         self._processes: Processes | None = None
-        self._means = Means(leases, clock, rng, self._threads, self._process_pool, copy_context(), self._ending)
+        self._means = Means(
+            leases, clock, rng, self._threads, self._process_pool, getattr(leases, "artifacts", None), copy_context(), self._ending,
+            self._slot_freed, self._gone,
+        )  # fmt: skip
         self._on_start = on_start
         self._on_stop = on_stop
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -97,11 +102,16 @@ class Worker:
         self._serving: threading.Thread | asyncio.Task[None] | None = None
         self._serving_task: asyncio.Task[None] | None = None
         self._no_more_beats = threading.Event()
+        self.on_idle: Callable[[], None] = lambda: None
+        """Called in the worker's loop when it holds no lease any more."""
         self.add(*jobs)
 
     def add(self, *jobs: JobDef[Any, Any]) -> None:
         """Serve these too, as far as they are of its queues. Raises ConfigError when a name has another definition here already,
-        and for a handler that is to run in another process and cannot be imported there."""
+        for a handler that is to run in another process and cannot be imported there, and for what is no definition."""
+        for job in jobs:
+            if not isinstance(job, JobDef):
+                raise ConfigError(f"{job!r} is no job definition: put @define_job('name') above the handler")
         served = [job for job in jobs if self._queues is None or (job.queue or DEFAULT_QUEUE) in self._queues]
         for job in served:
             if job.executor not in (None, "thread"):
@@ -255,6 +265,7 @@ class Worker:
 
     async def _serve(self, started: concurrent.futures.Future[None]) -> None:
         self._loop, self._serving_task = asyncio.get_running_loop(), asyncio.current_task()
+        steps_around.set(0)  # of a handler that runs a worker, here and in all that is started here
         try:
             await _call(self._on_start)
         except BaseException as error:  # noqa: BLE001  who starts the worker is told
@@ -269,7 +280,8 @@ class Worker:
                     self._freed.clear()
                     await self._freed.wait()
             while self._tasks:
-                await asyncio.wait(self._tasks)
+                # One that was cancelled before it began has not left by itself.
+                self._tasks.difference_update((await asyncio.wait(self._tasks))[0])
         finally:
             if not self._stopping:
                 # Taken down from outside, with handlers that run: what they hold goes back at once.
@@ -296,7 +308,7 @@ class Worker:
     def _begin(self, leased: Leased) -> None:
         job = self._jobs.get(leased.job) or self._built_in
         assert job is not None, f"claimed {leased.job}, which has no handler here"
-        run = Run(leased, job, self._means, self._slot_freed, self._gone)
+        run = Run(leased, job, self._means)
         self._held[leased.lease] = run
         if self._stopping:
             return  # what came too late is given back with the rest
@@ -304,13 +316,15 @@ class Worker:
             del self._held[leased.lease]
             return
         self._free -= 1
-        task = asyncio.ensure_future(self._finish(run))
+        assert self._loop is not None, "claimed in it"
+        task = self._loop.create_task(self._finish(run))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _finish(self, run: Run) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "this one"
         try:
-            await run.run()
+            await run.run(task)
         except Exception:
             names = (run.leased.execution_id, run.leased.task_id)
             log.exception("report failed, the lease will run out: execution %s task %s", *names, extra=ids(run.leased))
@@ -318,6 +332,9 @@ class Worker:
             # What was stopped with the worker is held until it is given back.
             if run.reported or not (self._stopping or self._ending()):
                 self._held.pop(run.leased.lease, None)
+            self._tasks.discard(task)
+            if not self._held:
+                self.on_idle()
 
     def _slot_freed(self) -> None:
         self._free += 1

@@ -151,7 +151,7 @@ class _Replay:
         assert task.status == before, f"{what}: {event.task} was {task.status}"
         assert not (self._paused and event.type == "task.started"), f"{what}: the execution was paused"
         task.move(event)
-        self._retried += event.type in ("task.retrying", "task.recovered")
+        self._retried += event.type == "task.retrying"
 
     def _expected(self) -> str:
         counts = Counter(task.status for task in self._tasks.values())

@@ -13,8 +13,8 @@ import msgspec
 from blaxel_jobs import ConnectionFailed, Execution, IllegalTransition, JobsClient, Unavailable, WaitTimeoutError
 from blaxel_jobs.core.records import Task
 from tests.chaos.audit import History
-from tests.chaos.processes import DEADLINE
 from tests.chaos.work import answer
+from tests.pace import PATIENCE
 
 OPEN = 12
 """Executions that a client leaves unfinished before it waits for one."""
@@ -91,7 +91,7 @@ class Client(threading.Thread):
     def finish(self) -> None:
         """Let it settle what it has begun; raise what went wrong in it."""
         self._ending.set()
-        self.join(DEADLINE)
+        self.join(PATIENCE)
         assert not self.is_alive(), f"{self.name} does not end"
         if self.errors:
             raise self.errors[0]
@@ -114,7 +114,7 @@ class Client(threading.Thread):
     def _create(self, request: Request) -> Execution | None:
         """Send it until it is acknowledged, or until the client has had enough of it; then it may exist once or not at all."""
         job = self._client.job(request.job)
-        end = time.monotonic() + DEADLINE
+        end = time.monotonic() + PATIENCE
         while request.id is None:
             try:
                 request.id = job.create_execution(request.body, idempotency_key=request.key)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from blaxel_jobs import JobManager, Settings
 from tests.chaos.audit import unfinished
-from tests.chaos.processes import until
 from tests.chaos.work import JOBS
+from tests.pace import until
 
 THREADS = 3
 

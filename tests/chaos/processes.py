@@ -5,18 +5,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import IO, Self, TypeVar
+from typing import IO, Self
 from urllib.parse import urlsplit
 
-from tests.serving import CLI, plain_environment
-
-T = TypeVar("T")
-
-DEADLINE = 30.0
-"""Seconds that anything may take which a test waits for."""
+from tests.pace import PATIENCE, until
+from tests.serving import CLI, plain_environment, stable_port
 
 
 def seeded(what: str) -> Random:
@@ -24,17 +19,6 @@ def seeded(what: str) -> Random:
     seed = int(os.environ.get("CHAOS_SEED") or int.from_bytes(os.urandom(4)))
     print(f"{what}: CHAOS_SEED={seed}")
     return Random(seed)
-
-
-def until(look: Callable[[], T | None], what: str, deadline: float = DEADLINE) -> T:
-    """What `look` answers, once that is not None or False. Fails after `deadline` seconds, saying `what` did not happen."""
-    end = time.monotonic() + deadline
-    while True:
-        found = look()
-        if found is not None and found is not False:
-            return found
-        assert time.monotonic() < end, f"not within {deadline} s: {what}"
-        time.sleep(0.005)
 
 
 class Program:
@@ -81,7 +65,7 @@ class Program:
 
     def exited(self) -> None:
         """Wait for its end. It must exit with 0."""
-        assert self._process.wait(DEADLINE) == 0, self.text()
+        assert self._process.wait(PATIENCE) == 0, self.text()
 
     def freeze(self) -> None:
         self._process.send_signal(signal.SIGSTOP)
@@ -100,13 +84,13 @@ class Program:
 
 
 class Server(Program):
-    """`blaxel-jobs serve` on jobs.db in `folder`, with the handlers of tests/chaos/work.py. Give the port of the one before."""
+    """`blaxel-jobs serve` on jobs.db in `folder`, with the handlers of a module. Give the port of the one before."""
 
-    def __init__(self, folder: Path, *options: str, port: int = 0) -> None:
+    def __init__(self, folder: Path, *options: str, port: int = 0, module: str = "tests.chaos.work") -> None:
         self._ready = folder / f"ready-{time.monotonic_ns()}.json"
         super().__init__(
-            folder, CLI, "serve", "--store", f"sqlite:///{folder / 'jobs.db'}", "--worker", "tests.chaos.work", "--port", str(port),
-            "--ready-file", str(self._ready), "--log-level", "warning", *options,
+            folder, CLI, "serve", "--store", f"sqlite:///{folder / 'jobs.db'}", "--worker", module,
+            "--port", str(port or stable_port()), "--ready-file", str(self._ready), "--log-level", "warning", *options,
         )  # fmt: skip
 
     def url(self) -> str:

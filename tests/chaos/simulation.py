@@ -265,9 +265,10 @@ class World:
             since = self._known.get(told, leased.lease.token + 1)
             expect(leased.lease.token < since, f"{told} was stored, and runs again")
             return (yield Stepped(name, f'"{told}"'))  # type: ignore[no-any-return]
-        report = {"nap": Slept(name, seconds, IN_PLACE), "go": Awaited(name, rng.choice((None, 5.0, 30.0)))}.get(
-            kind, progress(1.0)
-        )
+        report = {
+            "nap": Slept(name, seconds, IN_PLACE),
+            "go": Awaited(name, rng.choice((None, 5.0, 30.0)), rng.random() < 0.8),
+        }.get(kind, progress(1.0))
         return (yield report)  # type: ignore[no-any-return]
 
     # What happens

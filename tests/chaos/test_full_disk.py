@@ -17,7 +17,8 @@ import pytest
 from blaxel_jobs import JobsClient
 from tests.chaos.audit import autopsy, check_runs, check_store, unfinished
 from tests.chaos.load import Request, check_requests
-from tests.chaos.processes import Server, until
+from tests.chaos.processes import Server
+from tests.pace import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux changes the limits of another process")
 
@@ -31,7 +32,7 @@ class Caller:
     """Creates over plain HTTP, one request each, and keeps what was sent and what was answered."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=30)
+        self._http = httpx.Client(base_url=url, timeout=PATIENCE)
         self.requests: list[Request] = []
 
     def create(self, request: Request | None = None, **payload: object) -> httpx.Response:
@@ -73,7 +74,7 @@ def test_a_full_disk_refuses_and_heals(tmp_path: Path) -> None:
         assert autopsy(store).ids == {request.id for request in caller.requests if request.id}, "a create that was refused is there"
 
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, NO_LIMIT)
-        until(lambda: caller.create().status_code == 200, "the server takes creates again", 5.0)
+        until(lambda: caller.create().status_code == 200, "the server takes creates again")
         for request in [request for request in caller.requests if not request.id][::2]:
             assert caller.create(request).json()["disposition"] == "created"
         patient.succeeds()
@@ -111,5 +112,5 @@ class _PatientCaller(threading.Thread):
             self.request.id = sdk.job(self.request.job).create_execution(self.request.body, idempotency_key=self.request.key)
 
     def succeeds(self) -> None:
-        self.join(15.0)
+        self.join(PATIENCE)
         assert self.request.id is not None

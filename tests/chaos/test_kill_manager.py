@@ -14,7 +14,8 @@ import pytest
 
 from tests.chaos.audit import autopsy, check_runs, check_store
 from tests.chaos.load import Request, check_requests
-from tests.chaos.processes import DEADLINE, Program, seeded
+from tests.chaos.processes import Program, seeded
+from tests.pace import PATIENCE
 
 AHEAD = 20
 """Creates that the manager is given before it has answered the first."""
@@ -42,7 +43,7 @@ class Manager(Program):
 
     def all_read(self) -> None:
         """Wait until everything that it has said, also before it was killed, is taken down."""
-        self._reader.join(DEADLINE)
+        self._reader.join(PATIENCE)
         assert not self._reader.is_alive()
 
     def _read(self) -> None:
@@ -58,7 +59,7 @@ class Manager(Program):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "kills", [10, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(600)])], ids=lambda kills: f"{kills}-kills"
+    "kills", [6, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(600)])], ids=lambda kills: f"{kills}-kills"
 )
 def test_what_a_killed_manager_acknowledged_ends_exactly_once(kills: int, tmp_path: Path) -> None:
     rng = seeded("kill the manager")

@@ -10,7 +10,8 @@ import pytest
 from blaxel_jobs import JobsClient
 from tests.chaos.audit import Found, History, autopsy, check_runs, check_store, unfinished
 from tests.chaos.load import Client, Request, check_requests
-from tests.chaos.processes import Server, seeded, until
+from tests.chaos.processes import Server, seeded
+from tests.pace import until
 
 CLIENTS = 4
 LEASE = "60"
@@ -29,7 +30,7 @@ class Boot(NamedTuple):
 @pytest.mark.slow
 @pytest.mark.row("S4-09", "S4-10")
 @pytest.mark.parametrize(
-    "kills", [10, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(600)])], ids=lambda kills: f"{kills}-kills"
+    "kills", [6, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(600)])], ids=lambda kills: f"{kills}-kills"
 )
 def test_what_a_killed_server_acknowledged_ends_exactly_once(kills: int, tmp_path: Path) -> None:
     rng = seeded("kill the server")

@@ -18,14 +18,17 @@ from tests.chaos.processes import Program, seeded
 @pytest.mark.slow
 @pytest.mark.row("S4-11")
 @pytest.mark.parametrize(
-    "kills", [8, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(600)])], ids=lambda kills: f"{kills}-kills"
+    "kills", [6, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(600)])], ids=lambda kills: f"{kills}-kills"
 )
 def test_a_create_that_is_killed_leaves_all_of_itself_or_nothing(kills: int, tmp_path: Path) -> None:
     rng = seeded("kill a create")
     store = tmp_path / "jobs.db"
     acknowledged: dict[str, str] = {}
     begun: set[str] = set()
-    for _ in range(kills):
+    lives = 0
+    while len(begun - acknowledged.keys()) < kills:
+        lives += 1
+        assert lives <= 10 * kills, "most kills hit no create: this shows nothing"
         _create_and_die(tmp_path, begun, acknowledged, rng)
         autopsy(store)
     with closing(sqlite3.connect(store)) as file:
@@ -33,11 +36,10 @@ def test_a_create_that_is_killed_leaves_all_of_itself_or_nothing(kills: int, tmp
             "select idempotency_key, id, total, (select count(*) from tasks where execution = x.seq) from executions x"
         )
         stored = {key: (id, total, tasks) for key, id, total, tasks in sizes}
-    print(f"{kills} kills: {len(begun)} begun, {len(acknowledged)} acknowledged, {len(stored)} stored")
+    print(f"{lives} kills: {len(begun)} begun, {len(acknowledged)} acknowledged, {len(stored)} stored")
     assert {(total, tasks) for _, total, tasks in stored.values()} == {(TASKS, TASKS)}
     assert stored.keys() <= begun
     assert {key: stored[key][0] for key in acknowledged if key in stored} == acknowledged
-    assert len(begun - acknowledged.keys()) >= kills / 2, "most kills hit no create: this shows nothing"
 
 
 def _create_and_die(folder: Path, begun: set[str], acknowledged: dict[str, str], rng: Random) -> None:

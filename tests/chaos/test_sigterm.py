@@ -8,16 +8,17 @@ import pytest
 from blaxel_jobs import JobsClient
 from tests.chaos.audit import check_file, check_runs, check_store, runs, unfinished
 from tests.chaos.load import Client, Request, check_requests
-from tests.chaos.processes import Server, seeded, until
+from tests.chaos.processes import Server, seeded
+from tests.pace import PATIENCE, until
 
-GRACE = 1.0
-MARGIN = 3.0
-"""Seconds beyond the grace time for closing connections, on a busy machine."""
+GRACE = 0.5
+MARGIN = 20.0
+"""Seconds beyond the grace time for closing connections, on a busy machine. What nothing ends goes on for minutes."""
 CLIENTS = 3
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=[pytest.mark.soak, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=[pytest.mark.soak, pytest.mark.timeout(600)])])
 def test_a_server_that_is_asked_to_end_finishes_or_gives_back(rounds: int, tmp_path: Path) -> None:
     rng = seeded("SIGTERM")
     store = tmp_path / "jobs.db"
@@ -82,5 +83,5 @@ def test_no_handler_keeps_a_server_from_ending(job: str, tmp_path: Path) -> None
     assert took < 0.2 + MARGIN, f"it took {took:.1f} s to end"
     assert not check_file(store).running
     with Server(tmp_path) as server, JobsClient(base_url=server.url()) as sdk:
-        execution = sdk.job(job).wait_for_execution(id, max_wait=30)
+        execution = sdk.job(job).wait_for_execution(id, max_wait=PATIENCE)
         assert (execution.result, execution.recoveries) == ({"attempt": 1}, [])

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -15,7 +16,8 @@ from blaxel_jobs.engine.commands import Claim
 from blaxel_jobs.stores import open_store
 from blaxel_jobs.system import SystemClock, id_factory
 from tests.chaos.audit import runs
-from tests.chaos.processes import Server, until
+from tests.chaos.processes import Server
+from tests.pace import PATIENCE, until, within
 
 BY_DEFAULT = 15.0
 """Seconds within which another worker takes over, with the lease that a server has by default."""
@@ -89,18 +91,25 @@ def test_nobody_is_taken_for_dead_while_another_process_is_in(open_engine: Open)
 @pytest.mark.slow
 def test_another_server_takes_over_from_a_killed_one(tmp_path: Path) -> None:
     """Both on one file all the time, so that only the lease tells; with the defaults of `serve`."""
-    log = tmp_path / "runs.log"
-    with Server(tmp_path) as killed, JobsClient(base_url=killed.url()) as sdk:
+    folders = (tmp_path / str(number) for number in count())
+    print(f"taken over {within(BY_DEFAULT, lambda: take_over(next(folders)), tries=3):.1f} s after the kill")
+
+
+def take_over(folder: Path) -> float:
+    """How many seconds after the kill the other one ran it."""
+    folder.mkdir()
+    log = folder / "runs.log"
+    with Server(folder) as killed, JobsClient(base_url=killed.url()) as sdk:
         id = sdk.job("patient").create_execution({"input": 0})
         until(log.exists, "it runs")
-        with Server(tmp_path) as other:
+        with Server(folder) as other:
             url = other.url()
             killed.kill()
             killed_at = time.monotonic()
-            until(lambda: (id, "task-0", 2) in set(runs(log)), "the other one runs it", BY_DEFAULT)
+            until(lambda: (id, "task-0", 2) in set(runs(log)), "the other one runs it")
             took = time.monotonic() - killed_at
             with JobsClient(base_url=url) as rest:
-                execution = rest.job("patient").wait_for_execution(id, max_wait=30)
-    print(f"taken over {took:.1f} s after the kill")
+                execution = rest.job("patient").wait_for_execution(id, max_wait=PATIENCE)
     assert execution.result == {"attempt": 2}
     assert [(lost.task, lost.attempt, lost.reason) for lost in execution.recoveries] == [("task-0", 1, "lease_expired")]
+    return took

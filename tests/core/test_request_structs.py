@@ -6,20 +6,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from blaxel_jobs.core import lease_requests, requests
+from blaxel_jobs.core import bodies, lease_requests
 from tests.server.contract import DOCUMENT
 
 CHECKED = ("type", "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "format", "const")
 STRUCTS = {
-    "CreateJobExecutionRequest": requests.CreateRequest,
-    "BatchItem": requests.BatchItem,
-    "RerunExecutionRequest": requests.Options,
-    "CreateBatchRequest": requests.BatchRequest,
-    "RetryPolicy": requests.RetryPolicyRequest,
-    "JobDefinition": requests.DefinitionRequest,
-    "ExecutionIds": requests.ExecutionIds,
-    "DeleteExecutionRequest": requests.DeleteRequest,
-    "SendExecutionEventRequest": requests.EventRequest,
+    "CreateJobExecutionRequest": bodies.CreateRequest,
+    "BatchItem": bodies.BatchItem,
+    "RerunExecutionRequest": bodies.Options,
+    "CreateBatchRequest": bodies.BatchRequest,
+    "RetryPolicy": bodies.RetryPolicyRequest,
+    "JobDefinition": bodies.DefinitionRequest,
+    "ExecutionIds": bodies.ExecutionIds,
+    "DeleteExecutionRequest": bodies.DeleteRequest,
+    "SendExecutionEventRequest": bodies.EventRequest,
     "ClaimLeasesRequest": lease_requests.ClaimRequest,
     "ExtendLeasesRequest": lease_requests.HeartbeatRequest,
     "LeaseRef": lease_requests.LeaseName,

@@ -160,6 +160,9 @@ def test_a_duration_is_a_number_of_seconds(duration: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         check_durations((f'{{"duration":{duration}}}',), single=True)
     assert caught.value.path == "input.duration"
+    with pytest.raises(InvalidRequest) as caught:
+        check_durations((f'{{"duration":{duration}}}',), single=True, within="items[3].")
+    assert caught.value.path == "items[3].input.duration"
 
 
 @pytest.mark.parametrize(
@@ -259,10 +262,6 @@ def test_a_batch_is_read_whole() -> None:
     batch = read_batch("default", body)
     assert [(create.job, len(create.inputs), create.spec.name) for create in batch.creates] == [("a", 1, "x"), ("b", 2, None)]
     assert batch.idempotency_key == "k"
-    swapped = {"items": [{"name": "x", "input": 1, "job": "a"}, {"job": "b", "tasks": [{}, {}]}]}
-    assert read_batch("default", msgspec.json.encode(swapped), "h").digest == batch.digest
-    other = {"items": [{"job": "a", "input": 2, "name": "x"}, {"job": "b", "tasks": [{}, {}]}]}
-    assert read_batch("default", other).digest != batch.digest
 
 
 @pytest.mark.parametrize(

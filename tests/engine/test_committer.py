@@ -11,6 +11,7 @@ import pytest
 from blaxel_jobs.engine.commands import Command
 from blaxel_jobs.engine.committer import MAX_CREATE_ROWS, Grouped, Inline
 from blaxel_jobs.errors import NotFound, Unavailable
+from tests.pace import PATIENCE
 
 
 class Urgent(Command, frozen=True):
@@ -38,7 +39,7 @@ class Disk:
 
     def apply(self, commands: Sequence[Any]) -> list[Any]:
         self.entered.set()
-        assert self.gate.wait(10)
+        assert self.gate.wait(PATIENCE)
         names = [command.name for command in commands]
         if "poison" in names:
             raise RuntimeError("the transaction failed")
@@ -67,7 +68,7 @@ def occupy(disk: Disk, committer: Grouped, pool: ThreadPoolExecutor) -> Any:
     disk.gate.clear()
     disk.entered.clear()
     first = pool.submit(committer.submit, Urgent("first"))
-    assert disk.entered.wait(10)
+    assert disk.entered.wait(PATIENCE)
     return first
 
 
@@ -91,7 +92,7 @@ def test_callers_that_meet_share_a_commit_urgent_first(disk: Disk, grouped: Grou
             others.append(pool.submit(grouped.submit, command))
             until_queued(grouped, n + 1)
         disk.gate.set()
-        assert [first.result(10), *[other.result(10) for other in others]] == ["first", "s1", "u1", "s2", "u2"]
+        assert [first.result(PATIENCE), *[other.result(PATIENCE) for other in others]] == ["first", "s1", "u1", "s2", "u2"]
     assert disk.batches == [["first"], ["u1", "u2", "s1", "s2"]]
 
 
@@ -166,8 +167,8 @@ def test_closing_commits_what_is_queued_and_refuses_the_rest(disk: Disk) -> None
         until_queued(grouped, 1)
         closing = pool.submit(grouped.close)
         disk.gate.set()
-        closing.result(10)
-        assert queued.result(10) == "queued"
+        closing.result(PATIENCE)
+        assert queued.result(PATIENCE) == "queued"
     with pytest.raises(Unavailable):
         grouped.submit(Urgent("late"))
     with pytest.raises(Unavailable):
@@ -185,8 +186,8 @@ def test_callers_that_race_with_the_close_are_all_answered(disk: Disk) -> None:
         grouped = Grouped(disk.apply)
         with ThreadPoolExecutor(8) as pool:
             calls = [pool.submit(call, grouped) for _ in range(7)]
-            pool.submit(grouped.close).result(10)
-            assert {call.result(10) for call in calls} <= {"late", "refused"}
+            pool.submit(grouped.close).result(PATIENCE)
+            assert {call.result(PATIENCE) for call in calls} <= {"late", "refused"}
 
 
 async def test_inline_commits_in_the_caller(disk: Disk) -> None:

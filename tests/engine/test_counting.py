@@ -128,7 +128,7 @@ def test_s3_10_each_way_to_go_and_to_end(server: Server) -> None:
         "late": {"created": 1, "failed": 1},
         "many": {"created": 1, "completed": 1},
         "fast": {"created": 1, "failed": 1},
-        "again": {"created": 1, "failed": 1, "completed": 1},
+        "again": {"created": 1, "failed": 1, "completed": 1, "retried": 1},
         "unrelated": {"created": 1, "completed": 1},
         "rerun": {"created": 2, "completed": 1},
         "batch": {"created": 2},
@@ -136,6 +136,15 @@ def test_s3_10_each_way_to_go_and_to_end(server: Server) -> None:
     assert server.get(late, "late")["error"]["kind"] == "timeout"
     assert server.stats("many")["run"]["count"] == 3
     assert server.stats("retried")["wait"]["count"] == 3
+
+
+def test_figures_are_the_sums_of_what_executions_say(server: Server) -> None:
+    """Errors are `retried`, losses `recovered`, the last one too."""
+    ids = [server.run(*[Crashed("gone")] * 6), server.run(NO, NO, maxRetries=1), server.run(Crashed("gone"), DONE)]
+    server.do("retry", ids[1])
+    views = [server.get(id) for id in ids]
+    assert [(view["stats"]["retried"], len(view["recoveries"])) for view in views] == [(0, 6), (2, 0), (0, 1)]
+    assert numbers(server.stats(), "retried", "recovered") == {"retried": 2, "recovered": 7}
 
 
 def test_what_is_not_created_is_not_counted(server: Server) -> None:

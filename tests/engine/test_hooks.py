@@ -14,10 +14,10 @@ from blaxel_jobs.core.reports import Completed, Crashed, Failed, LogLine, Noted,
 from blaxel_jobs.define import JobDef
 from blaxel_jobs.engine.hooks import EVENTS, Happening, Hooks
 from blaxel_jobs.words import FailureKind
+from tests.pace import PATIENCE
 
 from .conftest import Harness
 
-PATIENCE = 10.0
 DONE = Completed('"hunter2"')
 NO = Failed(Failure(FailureKind.ERROR, "ValueError", "no hunter2"))
 

@@ -12,6 +12,7 @@ from blaxel_jobs.engine.commands import Claim, Command
 from blaxel_jobs.errors import Unavailable
 from blaxel_jobs.stores import MemoryJobStore
 from blaxel_jobs.system import SystemClock
+from tests.pace import PATIENCE
 
 from .conftest import Harness
 
@@ -97,12 +98,12 @@ async def test_a_workspace_that_fails_does_not_starve_the_others(slept: Slept) -
 
 async def test_an_interrupted_claim_claims_no_more(slept: Slept) -> None:
     claiming = asyncio.create_task(slept.leases.claim(None, 4, LONG))
-    await asyncio.wait_for(slept.waiting.wait(), 10)
+    await asyncio.wait_for(slept.waiting.wait(), PATIENCE)
     slept.harness.engine.listeners.ready.clear()  # as when another process creates
     id = slept.harness.create(workspace="one")["executionId"]
     before = len(slept.claims)
     slept.leases.interrupt()
-    assert await asyncio.wait_for(claiming, 10) == []
+    assert await asyncio.wait_for(claiming, PATIENCE) == []
     assert len(slept.claims) == before
     slept.harness.engine.listeners.ready.append(slept.leases._ready)
     assert ids(await slept.leases.claim(None, 4, 0)) == [id]
@@ -110,6 +111,6 @@ async def test_an_interrupted_claim_claims_no_more(slept: Slept) -> None:
 
 async def test_what_becomes_ready_wakes_a_claim(slept: Slept) -> None:
     claiming = asyncio.create_task(slept.leases.claim(None, 4, LONG))
-    await asyncio.wait_for(slept.waiting.wait(), 10)
+    await asyncio.wait_for(slept.waiting.wait(), PATIENCE)
     id = slept.harness.create(workspace="two")["executionId"]
-    assert ids(await asyncio.wait_for(claiming, 10)) == [id]
+    assert ids(await asyncio.wait_for(claiming, PATIENCE)) == [id]

@@ -1,11 +1,13 @@
 """Limits of a job and of a key: in order, never above, and no slot is ever left empty while somebody waits for it."""
 
+from pathlib import Path
+
 import pytest
 
 from blaxel_jobs.core.records import Failure
 from blaxel_jobs.core.reports import Completed, Failed, Released, Slept
 from blaxel_jobs.engine.commands import Tell
-from blaxel_jobs.errors import KeyInUse, TooManyRequests
+from blaxel_jobs.errors import InvalidRequest, KeyInUse, TooManyRequests
 from blaxel_jobs.words import FailureKind, WaitingFor
 
 from .conftest import Harness
@@ -34,6 +36,104 @@ def test_s2_17_as_many_of_a_key_as_the_definition_says(harness: Harness, limit: 
     assert claimed(harness) == []
     harness.tell(leased[0], DONE)
     assert claimed(harness) == [ids[limit]]
+
+
+@pytest.mark.parametrize("limits", [{"concurrencyPerKey": 3}, {"concurrency": 3, "concurrencyPerKey": 3}, {}], ids=repr)
+@pytest.mark.parametrize("before", [{"concurrencyPerKey": 1}, {"concurrency": 1}], ids=repr)
+def test_what_a_server_parks_by_limits_that_were_raised_elsewhere_is_woken(
+    tmp_path: Path, before: dict[str, int], limits: dict[str, int]
+) -> None:
+    """It reads what others define once a second; until then it goes by what it knows."""
+    server, other = (Harness(f"sqlite:///{tmp_path}/jobs.db") for _ in range(2))
+    server.define(**before)
+    ids = [create(server, concurrencyKey=f"k{number % 2}" if limits == {} else "k") for number in range(3)]
+    other.define(**limits)
+    stale = claimed(server)
+    assert len(stale) < len(ids)
+    server.engine.poll()
+    wanted = len(ids) if limits else 2  # without a limit of the job, one of each key
+    assert len(stale + claimed(server)) == wanted
+    for harness in (server, other):
+        harness.engine.close()
+
+
+def test_what_a_server_parked_before_it_knew_the_limits_is_woken(tmp_path: Path) -> None:
+    server, other = (Harness(f"sqlite:///{tmp_path}/jobs.db") for _ in range(2))
+    ids = [create(server, concurrencyKey="k") for _ in range(3)]
+    other.define(concurrencyPerKey=2)
+    assert claimed(server) == ids[:1]
+    server.engine.poll()
+    assert claimed(server) == ids[1:2]
+    for harness in (server, other):
+        harness.engine.close()
+
+
+def test_reject_refuses_when_all_slots_of_the_key_are_taken_or_spoken_for(harness: Harness) -> None:
+    harness.define(concurrencyPerKey=3)
+    create(harness, concurrencyKey="k")
+    assert len(claimed(harness)) == 1
+    for _ in range(2):  # one runs, none, and then one, waits for a worker, and there are three slots
+        create(harness, concurrencyKey="k", onConflict="reject")
+    with pytest.raises(KeyInUse):
+        create(harness, concurrencyKey="k", onConflict="reject")
+    assert len(claimed(harness)) == 2
+
+
+@pytest.mark.parametrize("wait", [{"delayMs": 1000}, {"autoStart": False}], ids=repr)
+def test_reject_refuses_beside_one_of_the_key_that_is_to_begin_later(harness: Harness, wait: dict[str, object]) -> None:
+    create(harness, concurrencyKey="k", **wait)
+    with pytest.raises(KeyInUse):
+        create(harness, concurrencyKey="k", onConflict="reject")
+
+
+def test_who_may_not_queue_is_refused_behind_those_in_line(harness: Harness) -> None:
+    harness.define(concurrency=3)
+    create(harness)
+    assert len(claimed(harness)) == 1
+    create(harness, delayMs=1000)  # takes no slot now
+    create(harness, tasks=[{}, {}], allowQueue=False)
+    create(harness, allowQueue=False)
+    with pytest.raises(TooManyRequests):
+        create(harness, allowQueue=False)
+    assert len(claimed(harness)) == 3  # two of one execution
+
+
+def test_those_behind_a_full_key_are_not_in_line(harness: Harness) -> None:
+    harness.define(concurrency=3)
+    for _ in range(5):
+        create(harness, concurrencyKey="k")
+    create(harness, allowQueue=False)
+    create(harness, concurrencyKey="other", allowQueue=False)
+    with pytest.raises(TooManyRequests):
+        create(harness, allowQueue=False)
+    assert len(claimed(harness)) == 3
+
+
+def batch(harness: Harness, *items: dict[str, object], key: str | None = None) -> list[str]:
+    arguments = {"body": {"items": [{"job": "job", "input": None, **item} for item in items]}, "idempotency_key": key}
+    ids: list[str] = harness.engine.call("create_batch", "default", arguments)["executionIds"]
+    return ids
+
+
+def test_items_of_a_batch_heed_the_limits_and_one_that_is_refused_refuses_all(harness: Harness) -> None:
+    harness.define(concurrencyPerKey=2)
+    one = {"concurrencyKey": "k", "onConflict": "reject"}
+    with pytest.raises(KeyInUse, match=r"items\[2\].*nothing was created") as refused:
+        batch(harness, one, one, one)
+    assert refused.value.path == "items[2].concurrencyKey"
+    assert claimed(harness) == []
+    ids = batch(harness, one, {}, one, key="again")
+    assert batch(harness, one, {}, one, key="again") == ids, "what is there already is not refused"
+    harness.define("full", concurrency=1)
+    with pytest.raises(TooManyRequests):
+        batch(harness, {}, {"job": "full", "allowQueue": False}, {"job": "full", "allowQueue": False})
+    assert claimed(harness) == ids
+
+
+def test_items_of_a_batch_do_not_coalesce(harness: Harness) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        batch(harness, {}, {"concurrencyKey": "k", "onConflict": "coalesce"})
+    assert refused.value.path == "items[1].onConflict"
 
 
 def test_s2_16_a_key_is_served_in_order(harness: Harness) -> None:

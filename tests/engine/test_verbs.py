@@ -8,7 +8,7 @@ from blaxel_jobs.core.records import Failure
 from blaxel_jobs.core.reports import Awaited, Completed, Failed, Released, Slept, Stepped
 from blaxel_jobs.core.requests import read_batch
 from blaxel_jobs.engine.commands import CreateBatch
-from blaxel_jobs.errors import Conflict, IllegalTransition
+from blaxel_jobs.errors import Conflict, IllegalTransition, NotFound
 from blaxel_jobs.words import FailureKind
 
 from .conftest import Harness
@@ -26,6 +26,20 @@ def create(harness: Harness, **body: Any) -> str:
 def task(harness: Harness, id: str, index: int = 0) -> dict[str, Any]:
     view: dict[str, Any] = harness.get(id)["tasks"][index]
     return view
+
+
+def test_a_rerun_of_what_is_deleted_while_it_is_read_is_refused(harness: Harness) -> None:
+    """It asks for the inputs again as long as there are some."""
+    id, store = create(harness), harness.engine.store
+    read = store.tasks
+
+    def tasks(*arguments: Any, **options: Any) -> Any:
+        harness.do("delete", id, body={"force": True})
+        return read(*arguments, **options)
+
+    store.tasks = tasks  # type: ignore[method-assign]
+    with pytest.raises(NotFound):
+        harness.do("rerun", id, body={})
 
 
 def test_s2_21_one_throw_fails_an_execution(harness: Harness) -> None:
@@ -114,7 +128,7 @@ def test_what_ended_while_it_waited_begins_anew_when_retried(harness: Harness, h
     assert harness.get(id)["status"] == "failed"
     harness.do("retry", id)
     again = harness.claim()[0]
-    assert (again.attempt, [step.name for step in again.steps]) == (2, ["step", "nap"])
+    assert (again.attempt, {step.name for step in again.steps}) == (2, {"step", "nap"})
 
 
 def test_a_try_stands_in_the_history_once(harness: Harness) -> None:

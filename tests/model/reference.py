@@ -34,10 +34,11 @@ class Reference:
         execution = self._new(id, job, tasks, said, batch)
         others = [each for each in self.executions.values() if each["job"] == job and each["key"] == execution["key"] is not None]
         waiting = [each for each in others if status(each) == "pending" and not each["started"]]
-        full = [of_key for of_key, most, having in self._limits(execution) if len(having) >= most]
+        ahead = (self._in_line(job), len(waiting))
+        full = [of_key for of_key, most, having in self._limits(execution) if len(having) + ahead[of_key] >= most]
         if said.get("onConflict") == "coalesce" and waiting:
             return "coalesced", waiting[0]["id"]
-        if said.get("onConflict") == "reject" and (waiting or True in full):
+        if said.get("onConflict") == "reject" and True in full:
             raise Refused("key_in_use")
         if not said.get("allowQueue", True) and full:
             raise Refused("too_many_requests")
@@ -46,11 +47,15 @@ class Reference:
 
     def create_batch(self, batch: str, items: list[tuple[str, int, Row]]) -> str:
         """All of (job, tasks, options), or none; the disposition of all. Their ids follow from the batch's."""
-        before = dict(self.executions)
-        made = [self.create(f"{batch}-{place}", *item, batch) for place, item in enumerate(items)]
-        if any(said != made[0][0] or id != f"{batch}-{place}" for place, (said, id) in enumerate(made)):
+        before, self.executions = self.executions, dict(self.executions)
+        keys = [(job, said["idempotencyKey"]) for job, _, said in items if "idempotencyKey" in said]
+        try:
+            made = [self.create(f"{batch}-{place}", *item, batch) for place, item in enumerate(items) if len({*keys}) == len(keys)]
+            if [id for _, id in made] != [f"{batch}-{place}" for place in range(len(items))] or len({said for said, _ in made}) > 1:
+                raise Refused("conflict")
+        except Refused:
             self.executions = before
-            raise Refused("conflict")
+            raise
         return made[0][0]
 
     def claim(self, worker: str, jobs: tuple[str, ...] | None, limit: float, lease: float) -> list[tuple[Lease, int, Row]]:
@@ -124,7 +129,8 @@ class Reference:
             return "existing"
         if status(execution) in ENDED:
             raise Refused("illegal_transition")
-        waiting = [task for task in execution["tasks"] if task["awaiting"] == name]
+        resting = [task for task in execution["tasks"] if task["goes_on"] and task["why"] in ("time", "event")]
+        waiting = [task for task in resting if task["steps"].get(name, {}).get("kind") == "wait"]
         execution["signals"].append({"id": event_id, "name": name, "payload": payload, "taken": bool(waiting)})
         for task in sorted(waiting, key=lambda task: task["steps"][name]["at"])[:1]:
             task["steps"][name] = {"kind": "event", "value": payload}
@@ -164,9 +170,9 @@ class Reference:
         remaining = max(0.0, step["due"] - self.now)
         if remaining <= in_place:
             return {"kind": "sleep", "remaining": remaining}
-        return task.update(BACK, goes_on=True, why="time", due=step["due"]) or {"suspended": True}
+        return task.update(BACK, goes_on=True, why="time", due=self._next_rest(task)) or {"suspended": True}
 
-    def _awaited(self, execution: Row, task: Row, name: str, timeout: float | None) -> Row | None:
+    def _awaited(self, execution: Row, task: Row, name: str, timeout: float | None, suspends: bool) -> Row | None:
         until = self.now + (inf if timeout is None else timeout)
         step = task["steps"].setdefault(name, {"kind": "wait", "due": until, "at": self.now})
         sent = [signal for signal in execution["signals"] if signal["name"] == name and not signal["taken"]]
@@ -175,17 +181,20 @@ class Reference:
             step = task["steps"][name] = {"kind": "event", "value": sent[0]["payload"]}
         elif step["kind"] == "wait" and step["due"] <= self.now:
             step = task["steps"][name] = {"kind": "timeout"}
+        elif step["kind"] == "wait" and not suspends:
+            return {"remaining": 0.0 if step["due"] == inf else step["due"] - self.now}
         elif step["kind"] == "wait":
-            sleeps = [each["due"] for each in task["steps"].values() if each["kind"] == "sleep" and each["due"] > self.now]
-            task.update(BACK, goes_on=True, why="event", due=min([step["due"], *sleeps]), awaiting=name)
-            return {"suspended": True}
+            return task.update(BACK, goes_on=True, why="event", due=self._next_rest(task), awaiting=name) or {"suspended": True}
         return {"kind": step["kind"], "value": step.get("value")}
+
+    def _next_rest(self, task: Row) -> float:
+        rests = [each["due"] for each in task["steps"].values() if each["kind"] in ("sleep", "wait")]
+        return min((due for due in rests if due > self.now), default=inf)
 
     def _lose(self, execution: Row, task: Row) -> None:
         task["losses"] += 1
         execution["lost"].append(task["worker"])
         if task["losses"] <= self.max_recoveries:
-            execution["retried"] += 1
             return task.update(BACK) or self._settle(execution)
         return self._end(execution, [task], "failed", "worker_lost")
 
@@ -233,12 +242,25 @@ class Reference:
         for task in execution["tasks"]:
             task.update(why="time" if later else None, due=execution["run_at"] if later else inf)
 
+    def _in_line(self, job: str) -> int:
+        """How many of a job get a slot of it as soon as somebody asks; those behind a full key do not."""
+        ready: Row = {}
+        for each in self.executions.values():
+            now = {task["status"] for task in each["tasks"] if task["status"] != "pending" or task["why"] is None}
+            if each["job"] == job and not (each["slot"] or each["paused"] or "running" in now) and "pending" in now:
+                ready[each["key"]] = ready.get(each["key"], 0) + 1
+        room = {key: self.jobs.get(job, {}).get("per_key", 1) - len(self._having(job, key)) for key in ready if key is not None}
+        return sum(number if key is None else min(number, max(0, room[key])) for key, number in ready.items())
+
+    def _having(self, job: str, key: str) -> list[Row]:
+        return [each for each in self.executions.values() if each["slot"] and each["job"] == job and each["key"] == key]
+
     def _limits(self, execution: Row) -> list[tuple[bool, int, list[Row]]]:
         """(of the key, limit, who has a slot) for its job and for its key."""
         job, key = self.jobs.get(execution["job"], {}), execution["key"]
         having = [each for each in self.executions.values() if each["slot"] and each["job"] == execution["job"]]
         limits = [(False, job["concurrency"], having)] if job.get("concurrency") else []
-        return limits if key is None else [*limits, (True, job.get("per_key", 1), [each for each in having if each["key"] == key])]
+        return limits if key is None else [*limits, (True, job.get("per_key", 1), self._having(execution["job"], key))]
 
 
 def status(execution: Row) -> str:

@@ -78,7 +78,7 @@ def of_task(task: Task, steps: list[tuple[str, str]]) -> Row:
 def of_task_model(model: Row, execution: Row) -> Row:
     paused = model["status"] == "pending" and execution["paused"]
     wanted = {name: model[name] for name in ("why", "awaiting", "attempt", "errors", "losses", "token", "result", "error")}
-    steps = [(name, step["kind"]) for name, step in model["steps"].items()]
+    steps = sorted((name, step["kind"]) for name, step in model["steps"].items())
     return {**wanted, "due": _instant(model["due"]), "status": "paused" if paused else model["status"], "steps": steps}
 
 
@@ -87,12 +87,15 @@ def _instant(at: float) -> float | None:
 
 
 def check_wait(execution: Execution, tasks: list[Task]) -> None:
-    """Why an execution waits is why one of its tasks does, and until then; one that does not wait says nothing."""
+    """A pending execution waits for a slot if one of its tasks does, or else for a worker, or else for what comes first; one that
+    does not wait says nothing."""
     said = (execution.waiting_for, execution.wait_until)
-    parked = any(task.waiting_for is WaitingFor.CONCURRENCY and task.status is JobStatus.PENDING for task in tasks)
     waits = {(task.waiting_for, task.due_at) for task in tasks if task.status is JobStatus.PENDING}
-    if parked:
+    reasons, soonest = {why for why, _ in waits}, min((due for _, due in waits if due is not None), default=None)
+    if WaitingFor.CONCURRENCY in reasons:
         waits = {(WaitingFor.CONCURRENCY, None)}
-    elif execution.status is not JobStatus.PENDING:
+    elif execution.status is not JobStatus.PENDING or None in reasons:
         waits = {(None, None)}
+    else:
+        waits = {(why, due) for why, due in waits if due == soonest}
     expect(said in waits, f"execution {execution.id} says that it waits for {said}, and its tasks wait for {waits}")

@@ -61,7 +61,9 @@ verbs = st.sampled_from(["start", "cancel", "retry", "retry", "pause", "pause", 
 leaving = st.sampled_from(
     [Completed("1"), Released(), failed(), Slept("nap", 5.0, 0.0), Awaited("event-one"), Awaited("event-one", 60.0)]
 )
-items = st.tuples(jobs, st.integers(0, 3), options(**plain))
+items = st.tuples(
+    jobs, st.integers(0, 3), options(**plain, onConflict=st.sampled_from(["queue", "reject"]), allowQueue=st.booleans())
+)
 definitions = st.fixed_dictionaries(
     {"per_key": st.integers(1, 2)},
     optional={
@@ -83,7 +85,12 @@ reports = st.one_of(
         st.sampled_from(SECONDS),
         st.sampled_from([0.0, 3.0]),
     ),
-    st.builds(lambda name, timeout: Awaited(f"event-{name}", timeout), steps, st.sampled_from([None, 0.0, 3.0, 60.0])),
+    st.builds(
+        lambda name, timeout, suspends: Awaited(f"event-{name}", timeout, suspends),
+        steps,
+        st.sampled_from([None, 0.0, 3.0, 60.0]),
+        st.booleans(),
+    ),
     st.just(progress(1.0)),
 )
 

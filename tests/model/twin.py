@@ -235,7 +235,7 @@ class Twin:
             seen.same(f"execution {id}", seen.of_execution(execution), seen.of_execution_model(model))
             steps = self.store.steps(WORKSPACE, execution.seq, 0, 1000)
             for task, wanted in zip(tasks, model["tasks"], strict=True):
-                names = [(step.name, step.kind) for of, step in steps if of == task.id]
+                names = sorted((step.name, step.kind) for of, step in steps if of == task.id)
                 seen.same(f"task {id} {task.index}", seen.of_task(task, names), seen.of_task_model(wanted, model))
                 parked = task.waiting_for is WaitingFor.CONCURRENCY and task.status is JobStatus.PENDING
                 expect(not parked or (id, task.index) not in claimable, f"{id} {task.index} is parked, and there is room for it")
@@ -322,14 +322,14 @@ def _report(report: Report) -> tuple[str, Row]:
 
 
 def _leased(leased: Leased) -> Any:
-    steps = [(step.name, step.kind, step.value, step.remaining) for step in leased.steps]
+    steps = sorted((step.name, step.kind, step.value, step.remaining) for step in leased.steps)
     return (leased.execution_id, leased.index, leased.lease.token), leased.attempt, steps
 
 
 def _steps(steps: Row, now: float) -> list[tuple[str, str, Any, float]]:
     return [
         (name, step["kind"], step.get("value"), 0.0 if step.get("due", math.inf) == math.inf else max(0.0, step["due"] - now))
-        for name, step in steps.items()
+        for name, step in sorted(steps.items())
     ]
 
 

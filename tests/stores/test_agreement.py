@@ -55,7 +55,8 @@ FIELDS: tuple[dict[str, Any], ...] = (
 WHERES = (
     ALL, *(Where(job=job) for job in JOBS), *(Where(batch=batch) for batch in BATCHES),
     *(Where(statuses=(status,)) for status in JobStatus), Where(statuses=states.OPEN), Where("b", states.OPEN),
-    Where("a", (JobStatus.FAILED, JobStatus.CANCELLED)), Where(statuses=()),
+    Where("a", (JobStatus.FAILED, JobStatus.CANCELLED)), Where(statuses=()), Where(statuses=(JobStatus.RUNNING, JobStatus.FAILED)),
+    Where("a", (JobStatus.PENDING, JobStatus.CANCELLED)), Where(statuses=(JobStatus.COMPLETED, JobStatus.RUNNING)),
     Where("a", (JobStatus.PENDING, JobStatus.COMPLETED), "b1"),
 )  # fmt: skip
 

@@ -23,7 +23,7 @@ from blaxel_jobs.core.records import (
 )
 from blaxel_jobs.core.reports import Completed
 from blaxel_jobs.core.states import OPEN, Claimed, Ended, Lost, Suspended, created
-from blaxel_jobs.stores.base import ALL, MAX_BYTES, JobStore, Position, Transaction, Where
+from blaxel_jobs.stores.base import ALL, MAX_BYTES, JobStore, Order, Position, Transaction, Where
 from blaxel_jobs.words import FailureKind, JobStatus, WaitingFor
 
 from .samples import (
@@ -497,6 +497,29 @@ def test_pages_are_newest_first_by_job_and_for_all(store: JobStore) -> None:
     assert store.page(WORKSPACE, ALL, Position(offset=9), 4) == []
     assert store.page(WORKSPACE, ALL, Position(offset=10**9), 4) == []
     assert store.page(WORKSPACE, Where(job="nobody"), FIRST, 4) == []
+
+
+@pytest.mark.parametrize("order", Order)
+def test_pages_in_every_order(store: JobStore, order: Order) -> None:
+    names = ["b2", "a10", "Z", "a", "b10", "a2", "0", "m-x", "m.x", "m_x"]
+    add(store, *[new(name, job=f"job{number % 2}") for number, name in enumerate(names)])
+    add(store, new("a3", workspace="other"))
+    pending = Where(statuses=(JobStatus.PENDING,)), Where(statuses=(JobStatus.PENDING, JobStatus.FAILED))
+    for where in (ALL, Where(job="job0"), Where(id_has="a"), Where(job="job1", id_has="1"), *pending):
+        expected = [
+            name
+            for number, name in enumerate(names)
+            if where.job in (None, f"job{number % 2}") and (where.id_has is None or where.id_has in name)
+        ]
+        if order.by_id:
+            expected.sort()
+        if order in (Order.NEWEST, Order.ID_DOWN):
+            expected.reverse()
+        assert ids(store.page(WORKSPACE, where, Position(order=order), 100)) == expected, where
+        assert ids(store.page(WORKSPACE, where, Position(offset=1, order=order), 2)) == expected[1:3], where
+        for place, name in enumerate(expected):
+            after = name if order.by_id else get(store, name).seq
+            assert ids(store.page(WORKSPACE, where, Position(after, order=order), 3)) == expected[place + 1 : place + 4], where
 
 
 def test_pages_by_status_and_batch(store: JobStore) -> None:

@@ -197,6 +197,7 @@ def test_leases_of_another_workspace_are_lost(store: JobStore) -> None:
     assert [task.due_at for task in due(store)] == [10.0, 30.0]
     with store.begin() as transaction:
         assert transaction.extend(None, leases, 40.0) == dict.fromkeys(leases, False)
+        assert transaction.extend("other", leases, None) == {leases[1]: False}
 
 
 def test_extend_moves_the_end_of_leases_that_hold(store: JobStore) -> None:

@@ -44,18 +44,23 @@ def stored(store: JobStore, *tasks: Task) -> list[Step]:
 # steps
 
 
-def test_steps_come_in_the_order_in_which_they_were_first_saved(store: JobStore) -> None:
+def test_steps_come_by_time_and_then_by_name(store: JobStore) -> None:
     add(store, new("a"))
     (task,) = tasks_of(store, "a")
-    steps = [a_step(task, name, value=f'"{place}"', at=9.0 - place) for place, name in enumerate(NAMES)]
+    steps = [a_step(task, name, value=f'"{place}"', at=9.0 - place // 2) for place, name in enumerate(NAMES)]
     save(store, *steps[:3])
     for step in steps[3:]:
         save(store, step)
-    assert stored(store, task) == steps
+    assert stored(store, task) == in_order(steps)
     steps[1] = a_step(task, "a", kind="sleep", value=None, at=20.0, due_at=30.0)
     steps[6] = a_step(task, NAMES[6], kind="event", value='{"x":1}')
     save(store, steps[6], steps[1])
-    assert stored(store, task) == steps
+    assert stored(store, task) == in_order(steps)
+    assert stored(store, task)[-1] == steps[1]
+
+
+def in_order(steps: list[Step]) -> list[Step]:
+    return sorted(steps, key=lambda step: (step.at, step.name.encode()))
 
 
 def test_steps_of_several_tasks_come_by_task(store: JobStore) -> None:
@@ -63,7 +68,7 @@ def test_steps_of_several_tasks_come_by_task(store: JobStore) -> None:
     one, two, three = tasks_of(store, "a")
     (other,) = tasks_of(store, "b")
     save(store, a_step(three, "x"), a_step(one, "y"), a_step(other, "x"), a_step(three, "w"), a_step(one, "x"))
-    first, last = [a_step(one, "y"), a_step(one, "x")], [a_step(three, "x"), a_step(three, "w")]
+    first, last = [a_step(one, "x"), a_step(one, "y")], [a_step(three, "w"), a_step(three, "x")]
     assert stored(store, three, one, two, one) == [*first, *last]
     assert stored(store, one, other) == [*first, a_step(other, "x")]
     assert stored(store, two) == stored(store) == []
@@ -87,15 +92,15 @@ def test_steps_are_listed_without_their_values(store: JobStore) -> None:
         save(store, *[a_step(task, name) for task in reversed(tasks)], *[a_step(tasks_of(store, "after")[0], name)])
     save(store, a_step(tasks[0], "y", at=8.0, kind="wait", due_at=10.0))
     seq = get(store, "a").seq
-    expected = [(task.id, a_step(task, name, value=None)) for task in tasks for name in ("y", "x")]
-    expected[0] = ("task-0", a_step(tasks[0], "y", at=8.0, kind="wait", due_at=10.0, value=None))
+    expected = [(task.id, a_step(task, name, value=None)) for task in tasks for name in ("x", "y")]
+    expected[1] = ("task-0", a_step(tasks[0], "y", at=8.0, kind="wait", due_at=10.0, value=None))
     assert store.steps(WORKSPACE, seq, 0, 100) == expected
     assert store.steps(WORKSPACE, seq, 3, 4) == expected[3:7]
     assert store.steps(WORKSPACE, seq, 100, 4) == []
     assert store.steps("other", seq, 0, 100) == []
     assert store.steps(WORKSPACE, get(store, "before").seq, 0, 100) == []
     assert store.steps(WORKSPACE, 10**6, 0, 100) == []
-    assert [step.value for step in stored(store, tasks[0])] == ['"y"', '"x"']
+    assert [step.value for step in stored(store, tasks[0])] == ['"x"', '"y"']
 
 
 # signals
@@ -121,6 +126,52 @@ def test_signals_come_in_the_order_in_which_they_were_sent(store: JobStore) -> N
     assert signals_of(a.seq) == sent
     assert signals_of(b.seq) == [a_signal(b, "a")]
     assert signals_of(10**6) == []
+
+
+def test_signals_are_found_by_name_and_by_id(store: JobStore) -> None:
+    add(store, new("a"), new("b"))
+    a, b = get(store, "a"), get(store, "b")
+    sent = [a_signal(a, "1", name="x"), a_signal(a, "2", name="y"), a_signal(a, "3", name="x"), a_signal(a, "4", name="X")]
+    gone = a_signal(a, "0", name="x", taken=True)
+    with store.begin() as transaction:
+        transaction.save([], [], [], (), [gone, *sent, a_signal(b, "5", name="x")])
+        assert transaction.signals(a.seq, name="x") == [sent[0], sent[2]]
+        assert transaction.signals(a.seq, name="z") == transaction.signals(10**6, name="x") == []
+        assert transaction.signals(a.seq, id="0") == [gone]
+        assert transaction.signals(a.seq, id="5") == transaction.signals(10**6, id="1") == []
+
+
+def test_waits_are_those_of_pending_tasks_each_reason_once(store: JobStore) -> None:
+    add(store, new("a", tasks=6), new("b"))
+    tasks, seq = tasks_of(store, "a"), get(store, "a").seq
+    reasons = [None, WaitingFor.TIME, WaitingFor.TIME, WaitingFor.EVENT, WaitingFor.EVENT, WaitingFor.RETRY]
+    ends = [None, 9.0, 7.0, None, None, 3.0]
+    moved = [replace(task, waiting_for=why, due_at=end) for task, why, end in zip(tasks, reasons, ends, strict=True)]
+    moved[5] = replace(moved[5], status=JobStatus.PAUSED)
+    with store.begin() as transaction:
+        assert transaction.waits(seq) == [(None, None)]
+        transaction.save([], moved, [])
+        expected = {None: None, WaitingFor.TIME: 7.0, WaitingFor.EVENT: None}
+        assert (dict(transaction.waits(seq)), len(transaction.waits(seq))) == (expected, 3)
+        assert transaction.waits(10**6) == []
+
+
+def test_the_next_rest_of_a_task_is_its_first_sleep_or_wait_that_ends(store: JobStore) -> None:
+    add(store, new("a", tasks=2))
+    one, two = tasks_of(store, "a")
+    rests = [
+        a_step(one, "over", kind="sleep", due_at=5.0),
+        a_step(one, "nap", kind="sleep", due_at=9.0),
+        a_step(one, "go", kind="wait", due_at=7.0),
+        a_step(one, "ever", kind="wait", due_at=None),
+        a_step(one, "come", kind="event", due_at=6.0),
+        a_step(two, "nap", kind="sleep", due_at=6.0),
+    ]
+    with store.begin() as transaction:
+        assert transaction.next_rest(one.seq, 5.0) is None
+        transaction.save([], [], [], rests)
+        assert [transaction.next_rest(one.seq, after) for after in (4.0, 5.0, 7.0, 9.0)] == [5.0, 7.0, 9.0, None]
+        assert transaction.next_rest(10**6, 0.0) is None
 
 
 # definitions

@@ -16,6 +16,7 @@ from blaxel_jobs.stores import open_store
 from blaxel_jobs.stores.sql import migrations
 from blaxel_jobs.stores.sql.schema import metadata
 from blaxel_jobs.stores.sql.sqlite import SQLiteStore
+from tests.pace import PATIENCE
 
 from .samples import WORKSPACE, add, get, new
 
@@ -127,7 +128,7 @@ store.close()
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in starters:
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
     assert [process.returncode for process in starters] == [0, 0, 0]
     store = SQLiteStore(path)
     assert len(store.get(WORKSPACE, ["a", "b", "c"])) == 3

@@ -1,6 +1,7 @@
 """What only a file can show: it outlives the process, other processes share it, disks fill up, and plans read no history."""
 
 import contextlib
+import itertools
 import json
 import random
 import re
@@ -20,12 +21,14 @@ from blaxel_jobs.core.states import Claimed, Parked, Suspended
 from blaxel_jobs.core.states import move as moved
 from blaxel_jobs.errors import StoreBusy, StoreError, Unavailable
 from blaxel_jobs.stores import open_store
-from blaxel_jobs.stores.base import ALL, Where
+from blaxel_jobs.stores.base import ALL, Position, Where
 from blaxel_jobs.stores.sql.connections import check_version
-from blaxel_jobs.stores.sql.sqlite import SQLiteStore, page_of
+from blaxel_jobs.stores.sql.pages import page_of
+from blaxel_jobs.stores.sql.sqlite import SQLiteStore
 from blaxel_jobs.stores.sql.statements import Statements
 from blaxel_jobs.stores.sql.turns import Turns
 from blaxel_jobs.words import JobStatus, WaitingFor
+from tests.pace import PATIENCE, timed, within
 
 from .samples import FIRST, WORKSPACE, a_step, add, cancel_all, claim, claimable, contents, due, get, ids, move, new, report
 
@@ -55,7 +58,7 @@ from tests.stores.samples import *
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE)
     return out
 
 
@@ -165,17 +168,16 @@ print(count)
     process = start(script, path, stop)
     assert process.stdout is not None
     process.stdout.readline()
-    waits = []
-    for number in range(200):
-        before = time.perf_counter()
-        add(store, new(f"ours{number}"))
-        waits.append(time.perf_counter() - before)
+    ours = itertools.count()
+
+    def p99() -> float:
+        return sorted(timed(lambda: add(store, new(f"ours{next(ours)}"))) for _ in range(100))[98]
+
+    within(0.5, p99, tries=10)
     stop.touch()
     theirs = int(finish(process))
     assert theirs > 0
-    waits.sort()
-    assert waits[197] < 0.5, f"p99 {waits[197]:.3f} s"
-    assert len(store.page(WORKSPACE, ALL, FIRST, 10**6)) == 200 + theirs
+    assert len(store.page(WORKSPACE, ALL, FIRST, 10**6)) == next(ours) + theirs
 
 
 def test_a_process_sees_what_another_committed(store: SQLiteStore, path: Path) -> None:
@@ -193,7 +195,7 @@ def test_a_file_that_stays_locked_is_busy(store: SQLiteStore, path: Path) -> Non
         before = time.monotonic()
         with pytest.raises(StoreBusy, match=r"another process has held .*jobs\.db for 0\.2 s"):
             add(other, new("b"))
-        assert time.monotonic() - before < 5
+        assert time.monotonic() - before < PATIENCE / 2
         assert other.page(WORKSPACE, ALL, FIRST, 10) == []
     add(other, new("b"))
     assert ids(other.page(WORKSPACE, ALL, FIRST, 10)) == ["b", "a"]
@@ -205,7 +207,7 @@ def test_a_turn_that_never_comes_is_not_waited_for(store: SQLiteStore, path: Pat
     with stopped.taken():
         before = time.monotonic()
         add(store, new("a"))
-        assert 0.2 < time.monotonic() - before < 5
+        assert 0.2 < time.monotonic() - before < PATIENCE / 2
     stopped.close()
     stopped.close()
 
@@ -470,11 +472,15 @@ PLANS = {
     "tasks_without_results": ["tasks_of_execution (execution=? AND position>?)"],
     "tasks_in": ["tasks_of_execution (execution=?)"],
     "events": ["rowid=?", "PRIMARY KEY (execution=? AND id>?)"],
-    "step_of_task": ["steps_of_task (task=? AND name=?)"],
-    "steps_of_task": ["steps_of_task (task=?)"],
-    "steps_of_tasks": ["steps_of_task (task=?)"],
-    "steps_of_execution": ["tasks_of_execution (execution=?)", "steps_of_task (task=?)"],
+    "step_of_task": ["PRIMARY KEY (task=? AND name=?)"],
+    "steps_of_task": ["PRIMARY KEY (task=?)"],
+    "steps_of_tasks": ["PRIMARY KEY (task=?)"],
+    "steps_of_execution": ["tasks_of_execution (execution=?)", "PRIMARY KEY (task=?)"],
+    "waits": ["tasks_of_execution (execution=?)"],
+    "next_rest": ["PRIMARY KEY (task=?)"],
     "signals": ["signals_of_execution (execution=?)"],
+    "signals_named": ["signals_of_execution (execution=?)"],
+    "signal": ["signals_of_execution (execution=? AND id=?)"],
     "claimable": ["tasks_ready (workspace=? AND job=?)", BY_NUMBER],
     "claimable_of": [
         "executions_id (workspace=? AND id=?)",
@@ -503,7 +509,7 @@ PLANS = {
     "forget_tallies": ["PRIMARY KEY (minute<?)"],
 }
 """How each table is searched, in the order in which SQLite does it."""
-SORTED = {"find_many", "steps_of_task", "steps_of_tasks", "steps_of_execution", "signals"}
+SORTED = {"find_many", "steps_of_task", "steps_of_tasks", "steps_of_execution", "signals", "signals_named"}
 """What is put into its order after it was read: never more than what is asked for."""
 
 
@@ -533,7 +539,7 @@ def test_every_statement_on_tables_that_grow_has_a_plan() -> None:
 
 def test_plans_of_removals_search_by_index(store: SQLiteStore, path: Path) -> None:
     expected = [
-        ["steps_of_task (task=?)", "tasks_of_execution (execution=?)"],
+        ["PRIMARY KEY (task=?)", "tasks_of_execution (execution=?)"],
         ["tasks_of_execution (execution=?)"],
         ["PRIMARY KEY (execution=?)"],
         ["signals_of_execution (execution=?)"],
@@ -555,17 +561,27 @@ PAGES = {
 
 @pytest.mark.parametrize("where", PAGES)
 def test_plans_of_pages_read_what_is_asked_for_in_its_order(store: SQLiteStore, path: Path, where: Where) -> None:
-    sql, _ = page_of(Statements(""), WORKSPACE, where)
+    sql, _ = page_of(Statements(""), WORKSPACE, where, Position(), 10)
     assert_searches(plan(path, sql), PAGES[where])
 
 
 @pytest.mark.parametrize("where", [Where(statuses=(JobStatus.RUNNING,)), Where("job", (JobStatus.PENDING, JobStatus.PAUSED))])
 def test_plans_of_pages_of_open_executions_read_only_what_is_live(store: SQLiteStore, path: Path, where: Where) -> None:
-    sql, _ = page_of(Statements(""), WORKSPACE, where)
+    sql, _ = page_of(Statements(""), WORKSPACE, where, Position(), 10)
     tables = [line for line in plan(path, sql) if re.match(rf"(SEARCH|SCAN) (TABLE )?({TABLES})\b", line)]
     assert_only_live(tables[:3])
     assert BY_NUMBER in tables[3]
     assert len(tables) == 4
+
+
+def test_the_plan_of_a_page_of_open_and_unsuccessful_executions_reads_no_others(store: SQLiteStore, path: Path) -> None:
+    sql, values = page_of(Statements(""), WORKSPACE, Where("job", (JobStatus.RUNNING, JobStatus.FAILED)), Position(), 10)
+    assert sql.count("?") == len(values)
+    tables = [line for line in plan(path, sql) if re.match(rf"(SEARCH|SCAN) (TABLE )?({TABLES})\b", line) and "SCAN x" not in line]
+    assert_only_live(tables[:3])
+    assert BY_NUMBER in tables[3]
+    assert "executions_unsuccessful (workspace=? AND seq<?)" in tables[4]
+    assert len(tables) == 5
 
 
 def test_plans_of_the_backlog_read_only_what_is_live(store: SQLiteStore, path: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .create_batch_request import CreateBatchRequest
     from .create_job_execution_output import CreateJobExecutionOutput
     from .create_job_execution_request import CreateJobExecutionRequest
+    from .data_url import DataUrl
     from .delete_execution_request import DeleteExecutionRequest
     from .distribution import Distribution
     from .execution_ids import ExecutionIds
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from .reported_failure import ReportedFailure
     from .rerun_execution_request import RerunExecutionRequest
     from .retry_policy import RetryPolicy
+    from .runner_tasks import RunnerTasks
     from .send_execution_event_output import SendExecutionEventOutput
     from .send_execution_event_request import SendExecutionEventRequest
     from .slept_report import SleptReport
@@ -85,6 +87,7 @@ _MODULES = {
     "CreateBatchRequest": "create_batch_request",
     "CreateJobExecutionOutput": "create_job_execution_output",
     "CreateJobExecutionRequest": "create_job_execution_request",
+    "DataUrl": "data_url",
     "DeleteExecutionRequest": "delete_execution_request",
     "Distribution": "distribution",
     "ExecutionIds": "execution_ids",
@@ -129,6 +132,7 @@ _MODULES = {
     "ReportedFailure": "reported_failure",
     "RerunExecutionRequest": "rerun_execution_request",
     "RetryPolicy": "retry_policy",
+    "RunnerTasks": "runner_tasks",
     "SendExecutionEventOutput": "send_execution_event_output",
     "SendExecutionEventRequest": "send_execution_event_request",
     "SleptReport": "slept_report",
@@ -154,6 +158,7 @@ __all__ = (
     "CreateBatchRequest",
     "CreateJobExecutionOutput",
     "CreateJobExecutionRequest",
+    "DataUrl",
     "DeleteExecutionRequest",
     "Distribution",
     "ExecutionIds",
@@ -198,6 +203,7 @@ __all__ = (
     "ReportedFailure",
     "RerunExecutionRequest",
     "RetryPolicy",
+    "RunnerTasks",
     "SendExecutionEventOutput",
     "SendExecutionEventRequest",
     "SleptReport",

@@ -28,6 +28,9 @@ class AwaitedReport:
             type (Literal['awaited']):
             name (str): The event's name, and that of the step that keeps it. No control characters.
             timeout_ms (int | Unset): How long to wait, in milliseconds from the first time. For ever if left out.
+            suspends (bool | Unset): False notes the wait and keeps the lease, for a handler that does something beside it:
+                the event wakes the task however
+                it rests.
     """
 
     task: int
@@ -35,6 +38,7 @@ class AwaitedReport:
     type: Literal["awaited"]
     name: str
     timeout_ms: int | Unset = UNSET
+    suspends: bool | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         task = self.task
@@ -46,6 +50,8 @@ class AwaitedReport:
         name = self.name
 
         timeout_ms = self.timeout_ms
+
+        suspends = self.suspends
 
         field_dict: dict[str, Any] = {}
 
@@ -59,6 +65,8 @@ class AwaitedReport:
         )
         if timeout_ms is not UNSET:
             field_dict["timeoutMs"] = timeout_ms
+        if suspends is not UNSET:
+            field_dict["suspends"] = suspends
 
         return field_dict
 
@@ -77,12 +85,15 @@ class AwaitedReport:
 
         timeout_ms = d.pop("timeoutMs", UNSET)
 
+        suspends = d.pop("suspends", UNSET)
+
         awaited_report = cls(
             task=task,
             token=token,
             type=type,
             name=name,
             timeout_ms=timeout_ms,
+            suspends=suspends,
         )
 
         return awaited_report

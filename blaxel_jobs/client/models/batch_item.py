@@ -52,7 +52,9 @@ class BatchItem:
         on_conflict (str | Unset): What to do while the concurrency key is in use: `queue` behind those that have it,
             `coalesce` with one that is pending
             (it is answered, and its input stays), or `reject` (409).
-        allow_queue (bool | Unset): False answers 429 instead of queueing when the job is at its limit.
+        allow_queue (bool | Unset): False answers 429 instead of queueing when the job, or its key, is at its limit:
+            counted are those under way and those
+            that were there before and wait for a worker. In a batch the first item that is refused refuses all.
     """
 
     job: str

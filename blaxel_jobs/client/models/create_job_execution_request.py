@@ -50,7 +50,9 @@ class CreateJobExecutionRequest:
         on_conflict (str | Unset): What to do while the concurrency key is in use: `queue` behind those that have it,
             `coalesce` with one that is pending
             (it is answered, and its input stays), or `reject` (409).
-        allow_queue (bool | Unset): False answers 429 instead of queueing when the job is at its limit.
+        allow_queue (bool | Unset): False answers 429 instead of queueing when the job, or its key, is at its limit:
+            counted are those under way and those
+            that were there before and wait for a worker. In a batch the first item that is refused refuses all.
         id (str | Unset): Accepted from the platform's SDKs and ignored.
         job_id (str | Unset): Accepted from the platform's SDKs and ignored; the path names the job.
         workspace_id (str | Unset): Accepted from the platform's SDKs and ignored; the key names the workspace.

@@ -28,7 +28,9 @@ class ExecutionUpdate:
         done (bool):
         job (str | Unset):
         waiting_for (str | Unset): Why it waits: start, time, event, dependencies, concurrency, retry or worker. Left
-            out when it does not.
+            out when it does not. A pending execution
+            of several tasks waits for a slot if one of them does, or else for a worker if one of them does, or else for
+            what comes first.
         wait_until (datetime.datetime | Unset): When that wait ends by itself.
         stats (JobExecutionStats | Unset):
         progress (Progress | Unset): How far something is.

@@ -17,7 +17,7 @@ class JobExecutionStats:
         success (int):
         failure (int):
         running (int):
-        retried (int):
+        retried (int): How many times a task was put back after an error; losses are in `recoveries`.
         cancelled (int):
     """
 

@@ -21,7 +21,9 @@ class JobExecutionStatus:
             must not stop it.
         done (bool):
         waiting_for (str | Unset): Why it waits: start, time, event, dependencies, concurrency, retry or worker. Left
-            out when it does not.
+            out when it does not. A pending execution
+            of several tasks waits for a slot if one of them does, or else for a worker if one of them does, or else for
+            what comes first.
         wait_until (datetime.datetime | Unset): When that wait ends by itself.
     """
 

@@ -30,7 +30,9 @@ class JobExecutionTask:
             must not stop it.
         attempts (int): How many times it was tried, the try that runs now included.
         waiting_for (str | Unset): Why it waits: start, time, event, dependencies, concurrency, retry or worker. Left
-            out when it does not.
+            out when it does not. A pending execution
+            of several tasks waits for a slot if one of them does, or else for a worker if one of them does, or else for
+            what comes first.
         wait_until (datetime.datetime | Unset): When that wait ends by itself.
         awaiting (str | Unset): The name of the event that it waits for.
         losses (int | Unset): How many times it was taken back from a worker that was lost.

@@ -24,8 +24,8 @@ class JobStats:
         completed (int):
         failed (int):
         cancelled (int):
-        retried (int): How many times a task was tried again after an error.
-        recovered (int): How many times a task was taken back from a worker that was lost.
+        retried (int): How many times a task was put back after an error: by its policy, or by `retry`.
+        recovered (int): How many times a task was lost with its worker, also where it failed by that.
         failure_rate (float): `failed` of those that completed or failed, 0 to 1.
         throughput (JobStatsThroughput):
         wait (Distribution): Of durations in milliseconds. Without any, only `count`.

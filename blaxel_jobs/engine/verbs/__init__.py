@@ -8,7 +8,7 @@ here knows of HTTP.
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from . import batches, executions, jobs, leases, stats, steering
+from . import batches, documents, executions, jobs, leases, sorting, stats, steering
 from .asking import Commit, CommitAll, Read, Until, Verb
 
 __all__ = ["OPERATIONS", "Commit", "CommitAll", "Read", "Until", "Verb"]
@@ -27,12 +27,20 @@ OPERATIONS: Final[Mapping[str, Callable[..., Verb]]] = {
         executions.list_executions,
         executions.list_execution_steps,
         executions.rerun_execution,
+        executions.get_runner_tasks,
+        executions.get_data_url,
         steering.cancel_job_execution,
         steering.delete_execution,
         steering.send_execution_event,
         jobs.get_job,
         jobs.list_jobs,
         jobs.put_job,
+        documents.get_job_document,
+        documents.list_job_documents,
+        documents.put_job_document,
+        documents.remove_job,
+        sorting.list_sorted_executions,
+        sorting.list_sorted_tasks,
         batches.create_batch,
         batches.get_batch,
         leases.claim_leases,
@@ -42,4 +50,4 @@ OPERATIONS: Final[Mapping[str, Callable[..., Verb]]] = {
         stats.get_stats,
     )
 } | steering.VERBS
-"""By operation id, in snake case."""
+"""By operation id, in snake case. `documents` and `sorting` are the platform's dialect's: our own contract has no such routes."""

@@ -22,9 +22,9 @@ MOST: Final = 10_000
 
 def create_batch(engine: "Engine", workspace: str, *, body: Any, idempotency_key: str | None = None) -> Verb:
     batch = read_batch(workspace, body, idempotency_key)
-    for create in batch.creates:
+    for place, create in enumerate(batch.creates):
         if engine.simulates(create.job):
-            check_durations(create.inputs, create.spec.single)
+            check_durations(create.inputs, create.spec.single, f"items[{place}].")
     key = batch.idempotency_key
     id = engine.new_id() if key is None else f"batch-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
     if key is not None:

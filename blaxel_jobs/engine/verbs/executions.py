@@ -8,11 +8,22 @@ from ...core.paging import check_limit, read_cursor, write_cursor
 from ...core.reading import check_job
 from ...core.records import Execution, Task
 from ...core.requests import Create, check_durations, read_create, read_ids, read_rerun, read_statuses
-from ...core.views import View, created_view, event_view, page_view, status_view, step_view, summary_view, task_view
-from ...errors import IdempotencyConflict, InvalidRequest
+from ...core.views import (
+    View,
+    created_view,
+    event_view,
+    page_view,
+    runner_view,
+    status_view,
+    step_view,
+    summary_view,
+    task_view,
+)
+from ...errors import ConfigError, IdempotencyConflict, InvalidRequest
 from ...stores.base import Position, Where
 from ..commands import CreateExecution
 from ..effects import Created
+from ..scope import no_such_execution
 from .asking import Asked, Commit, Read, Verb, find, shown
 
 if TYPE_CHECKING:
@@ -33,12 +44,30 @@ def rerun_execution(
 ) -> Verb:
     rerun = read_rerun(body, idempotency_key)
     execution = yield from find(engine, workspace, job, execution_id)
+    inputs = yield from _inputs(engine, execution)
+    return (yield from _create(engine, rerun.create(execution, inputs)))
+
+
+def get_runner_tasks(engine: "Engine", workspace: str, *, execution_id: str) -> Verb:
+    execution = yield from find(engine, workspace, None, execution_id)
+    inputs = yield from _inputs(engine, execution)
+    return runner_view(inputs)
+
+
+def get_data_url(_engine: "Engine", _workspace: str, **_arguments: object) -> Verb:
+    yield from ()
+    raise ConfigError("a data URL is a server's, and here is none: run `blaxel-jobs serve` on the same store")
+
+
+def _inputs(engine: "Engine", execution: Execution) -> Generator[Asked, Any, list[str]]:
     inputs: list[str] = []
     while len(inputs) < execution.total:
-        read = partial(engine.store.tasks, workspace, execution.seq, len(inputs) - 1, execution.total, results=False)
+        read = partial(engine.store.tasks, execution.workspace, execution.seq, len(inputs) - 1, execution.total, results=False)
         tasks: list[Task] = yield Read(read)
+        if not tasks:  # deleted meanwhile
+            raise no_such_execution(None, execution.id)
         inputs += [task.input for task in tasks]
-    return (yield from _create(engine, rerun.create(execution, inputs)))
+    return inputs
 
 
 def _create(engine: "Engine", create: Create) -> Generator[Asked, Any, View]:
@@ -68,8 +97,10 @@ def get_job_execution(engine: "Engine", workspace: str, *, job: str, execution_i
     return (yield from shown(engine, execution))
 
 
-def get_execution(engine: "Engine", workspace: str, *, execution_id: str, prefer: str | None = None) -> Verb:
-    execution = yield from find(engine, workspace, None, execution_id, prefer)
+def get_execution(
+    engine: "Engine", workspace: str, *, execution_id: str, job: str | None = None, prefer: str | None = None
+) -> Verb:
+    execution = yield from find(engine, workspace, job, execution_id, prefer)
     return (yield from shown(engine, execution))
 
 
@@ -113,9 +144,7 @@ def list_executions(
 def _list(
     engine: "Engine", workspace: str, where: Where, query: str, limit: int | None, offset: int | None, cursor: str | None
 ) -> Generator[Asked, Any, View]:
-    limit = check_limit(limit)
-    if offset is not None and not 0 <= offset <= MAX_OFFSET:
-        raise InvalidRequest(f"offset is 0 to {MAX_OFFSET}, not {offset}", path="offset")
+    limit, offset = check_limit(limit), check_offset(offset)
     if offset is not None and cursor is not None:
         raise InvalidRequest("send cursor or offset, not both", path="offset")
     position = Position(after=read_cursor(query, cursor)) if cursor is not None else Position(offset=offset or 0)
@@ -123,6 +152,13 @@ def _list(
     listed = rows[:limit]
     data = [summary_view(execution, engine.waiting_for(execution)) for execution in listed]
     return page_view(data, write_cursor(query, listed[-1].seq) if len(rows) > limit else None)
+
+
+def check_offset(offset: int | None) -> int | None:
+    """The offset itself. Raises InvalidRequest."""
+    if offset is not None and not 0 <= offset <= MAX_OFFSET:
+        raise InvalidRequest(f"offset is 0 to {MAX_OFFSET}, not {offset}", path="offset")
+    return offset
 
 
 def list_job_execution_tasks(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from ...core.documents import beside
 from ...core.paging import check_limit, read_cursor, write_cursor
 from ...core.reading import check_job
 from ...core.records import Execution
@@ -39,8 +40,8 @@ def list_jobs(engine: "Engine", workspace: str, *, limit: int | None = None, cur
 
 
 def put_job(engine: "Engine", workspace: str, *, job: str, body: Any) -> Verb:
-    definition = read_definition(workspace, job, body)
     known = engine.definitions.get(workspace, job)
+    definition = beside(read_definition(workspace, job, body), known)
     if known is None or replace(known, updated_at=0.0) != definition:
         known = yield Commit(Define(replace(definition, updated_at=engine.clock.now())))
     return job_view(workspace, job, engine.serves(workspace, job), known)

@@ -155,19 +155,19 @@ def _events(tables: MetaData, prefix: str) -> None:
 
 
 def _steps(tables: MetaData, prefix: str) -> None:
-    """`seq` is the order in which they were first saved. A table by (task, name) alone would keep large values in its index."""
-    table = Table(
+    """In SQLite a table that is its own index: a commit of one step writes one page of it, and a task's steps lie together."""
+    Table(
         f"{prefix}steps",
         tables,
-        Column("seq", _Seq, primary_key=True, autoincrement=True),
         Column("task", _Seq, nullable=False),
         Column("name", String(255), nullable=False),
         Column("kind", String(16), nullable=False),
         Column("at", _Instant, nullable=False),
         Column("due_at", _Instant),
         Column("value", _Json),
+        PrimaryKeyConstraint("task", "name"),
+        sqlite_with_rowid=False,
     )
-    Index(f"{prefix}steps_of_task", table.c.task, table.c.name, unique=True)
 
 
 def _signals(tables: MetaData, prefix: str) -> None:

@@ -16,7 +16,8 @@ from ..base import Backlog, Position, Tally, Transaction, Where, within_size
 from . import rows
 from .connections import Place, check_version, open_reader, open_writer, patiently
 from .migrations import upgrade
-from .statements import Statements, as_json, finding
+from .pages import integer, page_of
+from .statements import Statements, finding
 from .transaction import SQLiteTransaction
 from .turns import Turns
 
@@ -66,16 +67,15 @@ class SQLiteStore:
         return [rows.execution_of(row) for row in self._read(*finding(self._sql, workspace, ids))]
 
     def page(self, workspace: str, where: Where, position: Position, limit: int) -> list[Execution]:
-        before = _MAX_INTEGER if position.after is None else _integer(position.after)
-        sql, values = page_of(self._sql, workspace, where)
-        return [rows.execution_of(row) for row in self._read(sql, (*values, before, limit, position.offset))]
+        sql, values = page_of(self._sql, workspace, where, position, limit)
+        return [rows.execution_of(row) for row in self._read(sql, values)]
 
     def tasks(self, workspace: str, execution: int, after: int, limit: int, *, results: bool = True) -> list[Task]:
         sql = self._sql.tasks if results else self._sql.tasks_without_results
-        return self._read(sql, (execution, _integer(after), workspace, limit), lambda found: within_size(map(rows.task_of, found)))
+        return self._read(sql, (execution, integer(after), workspace, limit), lambda found: within_size(map(rows.task_of, found)))
 
     def events(self, workspace: str, execution: int, after: int, limit: int) -> list[Event]:
-        found = self._read(self._sql.events, (execution, workspace, _integer(after), limit))
+        found = self._read(self._sql.events, (execution, workspace, integer(after), limit))
         return [rows.event_of(row) for row in found]
 
     def steps(self, workspace: str, execution: int, offset: int, limit: int) -> list[tuple[str, Step]]:
@@ -184,32 +184,3 @@ class SQLiteStore:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
-
-
-def page_of(sql: Statements, workspace: str, where: Where) -> tuple[str, tuple[Any, ...]]:
-    """The statement that reads least, and its first values."""
-    index: str | None = "of_all"
-    conditions, values = [], [workspace]
-    statuses = None if where.statuses is None else frozenset(where.statuses)
-    if where.job is not None:
-        index = "of_job"
-        conditions.append("and x.job = ?")
-        values.append(where.job)
-    if statuses is not None:
-        if statuses <= _OPEN:
-            index = None
-        elif statuses <= _UNSUCCESSFUL:
-            index = "unsuccessful"
-            conditions.append("and x.status in ('failed', 'cancelled')")
-        conditions.append("and x.status {listed}")
-        values.append(as_json(sorted(statuses)))
-    if where.batch is not None:
-        index = "of_batch"
-        conditions.append("and x.batch = ?")
-        values.append(where.batch)
-    return sql.page(index, " ".join(conditions)), (*([workspace] * 3 if index is None else ()), *values)
-
-
-def _integer(value: int) -> int:
-    """The nearest that SQLite can hold: a client may send any."""
-    return max(-_MAX_INTEGER, min(value, _MAX_INTEGER))

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ..base import Order
 from .columns import (
     DEFINITION,
     EVENT,
@@ -30,11 +31,21 @@ from .columns import (
     Value,
 )
 
+Source = tuple[str | None, str]
+"""An index of executions, or None, and conditions."""
+
 MAX_JOBS: Final = 400
 """Jobs in one statement: SQLite joins at most 500 selects by UNION ALL."""
 
 
 _encode: Final = msgspec.json.Encoder().encode
+_ORDERS: Final = {
+    Order.NEWEST: ("x.seq <", "x.seq desc"),
+    Order.OLDEST: ("x.seq >", "x.seq"),
+    Order.ID: ("x.id >", "x.id"),
+    Order.ID_DOWN: ("x.id <", "x.id desc"),
+}
+"""What is behind a place, and sorted by what."""
 
 
 class Statements:
@@ -43,7 +54,7 @@ class Statements:
     def __init__(self, table_prefix: str) -> None:
         text = self._text = _names(table_prefix)
         self._first_of: dict[int, str] = {}
-        self._pages: dict[tuple[str | None, str], str] = {}
+        self._pages: dict[tuple[tuple[Source, ...], Order], str] = {}
 
         # The last numbers given out. Read under the write lock, so that nobody else gets the next ones.
         self.last_numbers = text(
@@ -88,14 +99,22 @@ class Statements:
             "select {e} from {executions} x cross join {events} e on e.execution = x.seq "
             "where x.seq = ? and x.workspace = ? and e.id > ? order by e.id limit ?"
         )
-        self.steps_of_task = text("select {s} from {steps} s where s.task = ? order by s.seq")
+        self.steps_of_task = text("select {s} from {steps} s where s.task = ? order by s.at, s.name")
         self.step_of_task = text("select {s} from {steps} s where s.task = ? and s.name = ?")
-        self.steps_of_tasks = text("select {s} from json_each(?) j cross join {steps} s on s.task = j.value order by s.task, s.seq")
+        self.steps_of_tasks = text(
+            "select {s} from json_each(?) j cross join {steps} s on s.task = j.value order by s.task, s.at, s.name"
+        )
         self.steps_of_execution = text(
             "select t.id, {s_without_value} from {tasks} t cross join {steps} s on s.task = t.seq "
-            "where t.execution = ? and t.workspace = ? order by t.position, s.seq limit ? offset ?"
+            "where t.execution = ? and t.workspace = ? order by t.position, s.at, s.name limit ? offset ?"
         )
+        self.waits = text(
+            "select waiting_for, min(due_at) from {tasks} where execution = ? and status = 'pending' group by waiting_for"
+        )
+        self.next_rest = text("select min(due_at) from {steps} where task = ? and kind in ('sleep', 'wait') and due_at > ?")
         self.signals = text("select {g} from {signals} g where g.execution = ? order by g.seq")
+        self.signals_named = text("select {g} from {signals} g where g.execution = ? and g.name = ? and not g.taken order by g.seq")
+        self.signal = text("select {g} from {signals} g where g.execution = ? and g.id = ?")
 
     def _claim(self, text: Callable[[str], str]) -> None:
         self.claimable = text(
@@ -143,7 +162,7 @@ class Statements:
         self.parked = text("{parked} and {of_job} order by x.priority, x.seq limit ?")
         self.parked_of_key = text("{parked} and {of_key} order by x.priority, x.seq limit ?")
         self.keyed = text("{keyed} order by x.seq limit 1")
-        self.keyed_waiting = text("{keyed} and x.status = 'pending' and x.started_at is null order by x.seq limit 1")
+        self.keyed_waiting = text("{keyed} and x.status = 'pending' and x.started_at is null order by x.seq limit ?")
 
     def _count(self, text: Callable[[str], str]) -> None:
         self.define = text(
@@ -173,15 +192,22 @@ class Statements:
             known = self._first_of[jobs] = " union all ".join([one] * jobs)
         return known
 
-    def page(self, index: str | None, conditions: str) -> str:
-        """Executions of a workspace by one of their indexes, the newest first; workspace, what the conditions take, then the number
-        that they are below, limit and offset. Without an index those that have not ended, by their tasks, and before all else the
-        workspace three times."""
-        known = self._pages.get((index, conditions))
+    def page(self, sources: tuple[Source, ...], order: Order = Order.NEWEST) -> str:
+        """Executions of a workspace by some of their indexes. For each: workspace, what the conditions take, then the number, or
+        the id, behind which they come; with several, how many it gives at most. Then limit and offset. A source without an index
+        has those that have not ended, by their tasks, and before all else the workspace three times."""
+        known = self._pages.get((sources, order))
         if known is None:
-            source = "{open_executions}" if index is None else f"{{executions_by}}{index}"
-            known = self._text(f"{source} where x.workspace = ? {conditions} and x.seq < ? order by x.seq desc limit ? offset ?")
-            self._pages[index, conditions] = known
+            behind, by = _ORDERS[order]
+            parts = [
+                f"{'{open_executions}' if index is None else f'{{executions_by}}{index}'} "
+                f"where x.workspace = ? {conditions} and {behind} ? order by {by}"
+                for index, conditions in sources
+            ]
+            if len(parts) > 1:
+                together = " union all ".join(f"{{all_of}} ({part} limit ?)" for part in parts)
+                parts = [f"{{all_of}} ({together}) x order by {by}"]
+            known = self._pages[sources, order] = self._text(f"{parts[0]} limit ? offset ?")
         return known
 
 
@@ -221,6 +247,7 @@ def _names(table_prefix: str) -> Callable[[str], str]:
     names["page_of_tasks"] = (
         "from {tasks} t where t.execution = ? and t.position > ? and t.workspace = ? order by t.position limit ?".format_map(names)
     )
+    names["all_of"] = "select * from"
     names["executions_by"] = "select {x} from {executions} x indexed by {executions}_".format_map(names)
     names["open_executions"] = (
         "select {x} from (select execution from {tasks} where state = 'ready' and workspace = ? "

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from ...core.records import Definition, Event, Execution, LeaseRef, NewTasks, Signal, Step, Task
 from ...core.states import created
 from ...errors import Unavailable
-from ...words import JobStatus
+from ...words import JobStatus, WaitingFor
 from ..base import Tally, Transaction
 from . import rows
 from .columns import EXECUTION_COURSE, EXECUTION_FIXED, TASK, TASK_COURSE, TASK_FIXED, Row, split
@@ -114,11 +114,11 @@ class SQLiteTransaction:
     def overdue(self, now: float, limit: int) -> list[Execution]:
         return self._executions(self._sql.overdue, (now, limit))
 
-    def extend(self, workspace: str | None, refs: Collection[LeaseRef], until: float) -> dict[LeaseRef, bool]:
+    def extend(self, workspace: str | None, refs: Collection[LeaseRef], until: float | None) -> dict[LeaseRef, bool]:
         found = self._rows(self._sql.lease_tokens, (as_json(sorted({ref.task for ref in refs})),))
         paused = {(seq, token): held == 1 for seq, token, of, held in found if workspace in (None, of)}
         holding = {ref: paused[ref.task, ref.token] for ref in refs if (ref.task, ref.token) in paused}
-        if holding:
+        if holding and until is not None:
             self._rows(self._sql.extend, (until, as_json(sorted(ref.task for ref in holding))))
         return holding
 
@@ -131,8 +131,21 @@ class SQLiteTransaction:
             found = self._rows(self._sql.steps_of_tasks, (as_json(sorted(set(tasks))),))
         return [rows.step_of(row) for row in found]
 
-    def signals(self, execution: int) -> list[Signal]:
-        return [rows.signal_of(row) for row in self._rows(self._sql.signals, (execution,))]
+    def waits(self, execution: int) -> list[tuple[WaitingFor | None, float | None]]:
+        return [(None if why is None else WaitingFor(why), end) for why, end in self._rows(self._sql.waits, (execution,))]
+
+    def next_rest(self, task: int, after: float) -> float | None:
+        ends: float | None = self._rows(self._sql.next_rest, (task, after))[0][0]
+        return ends
+
+    def signals(self, execution: int, *, name: str | None = None, id: str | None = None) -> list[Signal]:
+        if id is not None:
+            found = self._rows(self._sql.signal, (execution, id))
+        elif name is not None:
+            found = self._rows(self._sql.signals_named, (execution, name))
+        else:
+            found = self._rows(self._sql.signals, (execution,))
+        return [rows.signal_of(row) for row in found]
 
     def holders(self, workspace: str, job: str, key: str | None) -> int:
         sql, values = _of_key(self._sql.holders, self._sql.holders_of_key, workspace, job, key)
@@ -143,9 +156,9 @@ class SQLiteTransaction:
         sql, values = _of_key(self._sql.parked, self._sql.parked_of_key, workspace, job, key)
         return self._executions(sql, (*values, limit))
 
-    def keyed(self, workspace: str, job: str, key: str) -> list[Execution]:
+    def keyed(self, workspace: str, job: str, key: str, limit: int = 1) -> list[Execution]:
         which = (workspace, job, key)
-        return self._executions(self._sql.keyed_waiting, which) or self._executions(self._sql.keyed, which)
+        return self._executions(self._sql.keyed_waiting, (*which, limit)) or self._executions(self._sql.keyed, which)
 
     def save(
         self,

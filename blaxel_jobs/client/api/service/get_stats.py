@@ -56,9 +56,9 @@ def sync_detailed(
 ) -> Response[Problem | Stats]:
     """Get figures of the jobs
 
-     Counted by all servers of the store since it was made; what a server counted in its last seconds may
-    be missing elsewhere. The
-    backlog is what the store has now. Of every job that is defined, or of which something was seen.
+     Counted by all servers of the store since it was made, each in the commit that it counts. The
+    backlog is what the store has
+    now. Of every job that is defined, or of which something was seen.
 
     Args:
         job (str | Unset):
@@ -89,9 +89,9 @@ def sync(
 ) -> Problem | Stats | None:
     """Get figures of the jobs
 
-     Counted by all servers of the store since it was made; what a server counted in its last seconds may
-    be missing elsewhere. The
-    backlog is what the store has now. Of every job that is defined, or of which something was seen.
+     Counted by all servers of the store since it was made, each in the commit that it counts. The
+    backlog is what the store has
+    now. Of every job that is defined, or of which something was seen.
 
     Args:
         job (str | Unset):
@@ -117,9 +117,9 @@ async def asyncio_detailed(
 ) -> Response[Problem | Stats]:
     """Get figures of the jobs
 
-     Counted by all servers of the store since it was made; what a server counted in its last seconds may
-    be missing elsewhere. The
-    backlog is what the store has now. Of every job that is defined, or of which something was seen.
+     Counted by all servers of the store since it was made, each in the commit that it counts. The
+    backlog is what the store has
+    now. Of every job that is defined, or of which something was seen.
 
     Args:
         job (str | Unset):
@@ -148,9 +148,9 @@ async def asyncio(
 ) -> Problem | Stats | None:
     """Get figures of the jobs
 
-     Counted by all servers of the store since it was made; what a server counted in its last seconds may
-    be missing elsewhere. The
-    backlog is what the store has now. Of every job that is defined, or of which something was seen.
+     Counted by all servers of the store since it was made, each in the commit that it counts. The
+    backlog is what the store has
+    now. Of every job that is defined, or of which something was seen.
 
     Args:
         job (str | Unset):

@@ -54,7 +54,10 @@ def sync_detailed(
 ) -> Response[File | Problem]:
     """Get data that was kept beside an execution
 
-     Streamed. 404 for one that there is not.
+     Streamed. 404 for one that there is not. For workers, as they put it: who only reads executions is
+    given what a handler
+    returns, not what it keeps. The Content-Type is what it was put with, application/octet-stream
+    unless that said another.
 
     Args:
         execution_id (str):
@@ -88,7 +91,10 @@ def sync(
 ) -> File | Problem | None:
     """Get data that was kept beside an execution
 
-     Streamed. 404 for one that there is not.
+     Streamed. 404 for one that there is not. For workers, as they put it: who only reads executions is
+    given what a handler
+    returns, not what it keeps. The Content-Type is what it was put with, application/octet-stream
+    unless that said another.
 
     Args:
         execution_id (str):
@@ -117,7 +123,10 @@ async def asyncio_detailed(
 ) -> Response[File | Problem]:
     """Get data that was kept beside an execution
 
-     Streamed. 404 for one that there is not.
+     Streamed. 404 for one that there is not. For workers, as they put it: who only reads executions is
+    given what a handler
+    returns, not what it keeps. The Content-Type is what it was put with, application/octet-stream
+    unless that said another.
 
     Args:
         execution_id (str):
@@ -149,7 +158,10 @@ async def asyncio(
 ) -> File | Problem | None:
     """Get data that was kept beside an execution
 
-     Streamed. 404 for one that there is not.
+     Streamed. 404 for one that there is not. For workers, as they put it: who only reads executions is
+    given what a handler
+    returns, not what it keeps. The Content-Type is what it was put with, application/octet-stream
+    unless that said another.
 
     Args:
         execution_id (str):

@@ -58,7 +58,9 @@ def sync_detailed(
 
      Each report names its lease. One that is stale is answered `lease_lost`, and changes nothing; the
     others count all the same.
-    Answered once all are committed. Sending a report again after its answer was lost does no harm.
+    Answered once all are committed. Sending a report again after its answer was lost does no harm: one
+    that ended its lease is
+    then answered `lease_lost`, which says that it, or the loss of the lease, came first.
 
     Args:
         body (ReportLeasesRequest):
@@ -91,7 +93,9 @@ def sync(
 
      Each report names its lease. One that is stale is answered `lease_lost`, and changes nothing; the
     others count all the same.
-    Answered once all are committed. Sending a report again after its answer was lost does no harm.
+    Answered once all are committed. Sending a report again after its answer was lost does no harm: one
+    that ended its lease is
+    then answered `lease_lost`, which says that it, or the loss of the lease, came first.
 
     Args:
         body (ReportLeasesRequest):
@@ -119,7 +123,9 @@ async def asyncio_detailed(
 
      Each report names its lease. One that is stale is answered `lease_lost`, and changes nothing; the
     others count all the same.
-    Answered once all are committed. Sending a report again after its answer was lost does no harm.
+    Answered once all are committed. Sending a report again after its answer was lost does no harm: one
+    that ended its lease is
+    then answered `lease_lost`, which says that it, or the loss of the lease, came first.
 
     Args:
         body (ReportLeasesRequest):
@@ -150,7 +156,9 @@ async def asyncio(
 
      Each report names its lease. One that is stale is answered `lease_lost`, and changes nothing; the
     others count all the same.
-    Answered once all are committed. Sending a report again after its answer was lost does no harm.
+    Answered once all are committed. Sending a report again after its answer was lost does no harm: one
+    that ended its lease is
+    then answered `lease_lost`, which says that it, or the loss of the lease, came first.
 
     Args:
         body (ReportLeasesRequest):

@@ -137,15 +137,15 @@ def _events(table: str) -> None:
 def _steps(table: str) -> None:
     op.create_table(
         table,
-        sa.Column("seq", SEQ, primary_key=True, autoincrement=True),
         sa.Column("task", SEQ, nullable=False),
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("at", INSTANT, nullable=False),
         sa.Column("due_at", INSTANT),
         sa.Column("value", JSON),
+        sa.PrimaryKeyConstraint("task", "name"),
+        sqlite_with_rowid=False,
     )
-    op.create_index(f"{table}_of_task", table, ["task", "name"], unique=True)
 
 
 def _signals(table: str) -> None:
