@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from . import engine, mock, remote, sdk, server, steps, stores, stream, wait, worker
+from . import engine, mock, remote, sdk, server, steps, stores, stream, typescript, wait, worker
 from .report import Result, Topic, as_markdown, as_text, row_table, seen_table
 from .scratch import Scratch
 
-MODULES = (engine, worker, steps, remote, stores, server, sdk, wait, stream, mock)
+MODULES = (engine, worker, steps, remote, stores, server, sdk, wait, stream, mock, typescript)
 TOPICS: dict[str, Topic] = {topic.name: topic for module in MODULES for topic in module.TOPICS}
 QUIET = 0.5
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"

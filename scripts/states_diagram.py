@@ -22,7 +22,7 @@ from scripts.generated_file import ROOT, settle
 HEAD = """\
 # States
 
-Written by `scripts/states_diagram.py` from the table in `blaxel_jobs/core/states.py` and from what the engine does; `make docs`
+Written by `scripts/states_diagram.py` from the table in `blaxel_jobs/core/task_table.py` and from what the engine does; `make docs`
 writes it again.
 
 ## Tasks

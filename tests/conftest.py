@@ -1,9 +1,12 @@
 """`--strict-skips`: a skipped test that tests/allowed_skips.txt does not name fails the run."""
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("MOCK_SERVER_STRICT", "1")  # every mock in the tests, also in processes that they start
 
 ALLOWED = Path(__file__).with_name("allowed_skips.txt")
 
@@ -16,6 +19,11 @@ def pytest_configure(config: pytest.Config) -> None:
     # Under xdist the controller sees every report; its workers need not judge as well.
     if config.getoption("--strict-skips") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(StrictSkips(read_allowed(ALLOWED.read_text())), "strict-skips")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first: at the end it would keep one worker busy while the others have nothing left to do."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def read_allowed(text: str) -> list[str]:

@@ -2,14 +2,18 @@
 
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.pace import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 CLI = str(Path(sys.executable).with_name("blaxel-jobs"))
@@ -33,8 +37,18 @@ def plain_environment(**values: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), **values}
 
 
+def stable_port() -> int:
+    """A free port for servers that follow each other on it: not one of those that the kernel gives to whoever asks for any."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as bound, suppress(OSError):
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(("127.0.0.1", port))
+            return port
+
+
 @contextmanager
-def serving(folder: Path, store: str, *arguments: str, deadline: float = 20.0) -> Iterator[Server]:
+def serving(folder: Path, store: str, *arguments: str, deadline: float = PATIENCE) -> Iterator[Server]:
     """`blaxel-jobs serve` on a free port, its ready file and log in `folder`. Ends with SIGTERM, and must then exit 0."""
     ready, log = folder / f"ready-{time.monotonic_ns()}.json", folder / "server.log"
     command = [CLI, "serve", "--store", store, "--host", "127.0.0.1", "--port", "0", "--ready-file", str(ready), *arguments]

@@ -1,7 +1,6 @@
 """One suite for the API, wherever it runs: over HTTP on each store, and in process on each store."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -36,15 +35,3 @@ def jobs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         JobsClient(server.url) as client,
     ):
         yield client
-
-
-@pytest.fixture
-def timed() -> Callable[[Callable[[], object]], float]:
-    """Seconds that a call takes."""
-
-    def measure(call: Callable[[], object]) -> float:
-        begin = time.monotonic()
-        call()
-        return time.monotonic() - begin
-
-    return measure

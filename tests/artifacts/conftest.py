@@ -17,6 +17,7 @@ from blaxel_jobs.stores.artifacts import ArtifactStore, MemoryArtifacts
 from blaxel_jobs.system import new_key
 from blaxel_jobs.transport import HttpSeam
 from blaxel_jobs.transport.artifacts import HttpArtifacts
+from tests.pace import PATIENCE
 
 WORKSPACE = "default"
 EXECUTION = "execution-1"
@@ -52,11 +53,11 @@ def serving(store: ArtifactStore, **options: Any) -> Iterator[str]:
         thread = threading.Thread(target=server.run)
         thread.start()
         try:
-            assert ready.wait(10)
+            assert ready.wait(PATIENCE)
             yield url_of(bound)
         finally:
             server.stop()
-            thread.join(20)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
 
 

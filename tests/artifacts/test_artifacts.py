@@ -26,6 +26,7 @@ from blaxel_jobs.errors import InvalidRequest, NotFound, ServerError, TooLarge
 from blaxel_jobs.stores.artifact_files import FolderArtifacts
 from blaxel_jobs.stores.artifacts import ArtifactStore
 from tests.artifacts.conftest import EXECUTION, WORKSPACE, Place, keep, read, remote, serving
+from tests.pace import PATIENCE
 
 SIZES = [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 17]
 
@@ -87,7 +88,7 @@ def test_all_that_can_be_put_is_the_same(artifacts: Artifacts, tmp_path: Path, s
         }
         assert artifacts.put(rest) == artifacts.put(b"")
         assert not file.closed
-    thread.join(10)
+    thread.join(PATIENCE)
     assert len(refs) == 1
 
 
@@ -277,7 +278,7 @@ async def test_a_cancelled_put_stops_and_leaves_nothing(tmp_path: Path) -> None:
     class Slow(Endless):
         def read(self, size: int) -> bytes:
             begun.set()
-            assert go_on.wait(10)
+            assert go_on.wait(PATIENCE)
             return endless.read(size)
 
     task = asyncio.create_task(AsyncArtifacts(LocalArtifacts(store, WORKSPACE), EXECUTION).put(Slow()))
@@ -297,7 +298,7 @@ async def test_a_cancelled_save_stops_and_leaves_nothing(tmp_path: Path) -> None
     def pieces() -> Any:
         yield b"first"
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
         yield b"second"
 
     class Slow:

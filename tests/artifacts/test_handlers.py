@@ -14,6 +14,7 @@ import pytest
 from blaxel_jobs import JobManager, JobsClient, define_job
 from blaxel_jobs.config import Settings
 from blaxel_jobs.remote import RemoteWorker
+from tests.pace import PATIENCE
 from tests.serving import ROOT, serving
 
 SIZE = 50 * 1024 * 1024
@@ -54,8 +55,9 @@ def jobs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
 
 def test_s0_34_large_artifacts_are_passed_by_their_refs(jobs: Any, tmp_path: Path) -> None:
     kept = jobs.job("keep").trigger(None)
-    ref = kept.get_result(max_wait=30)
-    assert jobs.job("read").trigger(ref).get_result(max_wait=30) == [SIZE, "image/png", hashlib.sha256(PIECE * 50).hexdigest()]
+    ref = kept.get_result(max_wait=PATIENCE)
+    read = jobs.job("read").trigger(ref).get_result(max_wait=PATIENCE)
+    assert read == [SIZE, "image/png", hashlib.sha256(PIECE * 50).hexdigest()]
 
     folder = tmp_path / "jobs.db-artifacts" / "default" / kept.id
     assert sum(path.stat().st_size for path in folder.iterdir()) == SIZE + len("image/png")
@@ -63,7 +65,7 @@ def test_s0_34_large_artifacts_are_passed_by_their_refs(jobs: Any, tmp_path: Pat
 
     kept.delete()
     assert not folder.exists()
-    gone = jobs.job("read").trigger(ref).wait_done(max_wait=30)
+    gone = jobs.job("read").trigger(ref).wait_done(max_wait=PATIENCE)
     assert (gone.status, gone.error.type) == ("failed", "NotFound")
 
 

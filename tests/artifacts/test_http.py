@@ -16,6 +16,7 @@ from blaxel_jobs.errors import ConnectionFailed, ContractError, NotFound, Server
 from blaxel_jobs.transport import HttpSeam
 from blaxel_jobs.transport.artifacts import HttpArtifacts
 from tests.artifacts.conftest import EXECUTION
+from tests.pace import PATIENCE
 
 BASE = "http://jobs.test/v0"
 DATA = hashlib.shake_128(b"artifact").digest(2 * PIECE + 17)
@@ -98,7 +99,7 @@ def test_what_cannot_be_read_again_is_sent_once() -> None:
         thread.start()
         with pytest.raises(Unavailable):
             server.artifacts().put(pipe)
-        thread.join(10)
+        thread.join(PATIENCE)
     assert len(server.requests) == 1
     assert server.requests[0].headers["transfer-encoding"] == "chunked"
 

@@ -18,6 +18,7 @@ from blaxel_jobs.stores.artifact_files import FolderArtifacts
 from blaxel_jobs.stores.artifacts import ArtifactStore, ExecutionArtifacts, MemoryArtifacts
 from tests.artifacts.conftest import EXECUTION, WORKSPACE, keep, read, remote, serving
 from tests.artifacts.test_stores import Executions, files, full_disk
+from tests.pace import PATIENCE
 from tests.server.contract import check_answer
 
 MB = 1024 * 1024
@@ -122,7 +123,7 @@ def test_keys_need_a_scope_and_see_their_workspace(store: ArtifactStore) -> None
 
 def raw(url: str, head: str, body: bytes = b"") -> tuple[socket.socket, bytes]:
     """Send this, and read an answer's head."""
-    connection = socket.create_connection((httpx.URL(url).host, httpx.URL(url).port or 80), timeout=10)
+    connection = socket.create_connection((httpx.URL(url).host, httpx.URL(url).port or 80), timeout=PATIENCE)
     connection.sendall(head.encode() + body)
     answer = b""
     while b"\r\n\r\n" not in answer:
@@ -180,7 +181,7 @@ def test_a_slow_body_is_cut_off(tmp_path: Path) -> None:
 def test_who_hangs_up_leaves_nothing(tmp_path: Path) -> None:
     store = FolderArtifacts(tmp_path / "artifacts")
     with serving(store) as url:
-        connection = socket.create_connection((httpx.URL(url).host, httpx.URL(url).port or 80), timeout=10)
+        connection = socket.create_connection((httpx.URL(url).host, httpx.URL(url).port or 80), timeout=PATIENCE)
         connection.sendall(head_of(url, f"Content-Length: {4 * PIECE}").encode() + bytes(3 * PIECE))
         pause = threading.Event()
         for _ in range(500):

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", TOPICS)
 def test_each_row_is_produced(name: str) -> None:
     result = measure(TOPICS[name], runs=1, quick=True)

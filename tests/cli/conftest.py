@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.pace import PATIENCE
 from tests.serving import CLI, Server, plain_environment, serving
 
 JOBS = """
@@ -56,7 +57,7 @@ class Cli:
     def __call__(self, *arguments: str, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [*self.command, *arguments], cwd=self.folder, env=self.environment | environment, input=stdin, capture_output=True,
-            encoding="utf-8", timeout=50, check=False,
+            encoding="utf-8", timeout=2 * PATIENCE, check=False,
         )  # fmt: skip
 
     def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":

@@ -7,25 +7,17 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.pace import PATIENCE, until
 from tests.server.contract import check_schema
 from tests.serving import serving
 
 ID = re.compile(r"[0-9a-f-]{36}\n")
-
-
-def await_true(condition: Callable[[], object], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def refused(ended: "subprocess.CompletedProcess[str]", code: int) -> str:
@@ -113,7 +105,7 @@ def test_cancel_and_its_exit_code(cli: Cli, gate: Path) -> None:
     waiting = cli.start("wait", "gate", id, "-o", "id", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     cancelled = cli("cancel", "gate", id, "-o", "json")
     assert (cancelled.returncode, json.loads(cancelled.stdout)["status"]) == (0, "cancelled")
-    out, err = waiting.communicate(timeout=20)
+    out, err = waiting.communicate(timeout=PATIENCE)
     assert (waiting.returncode, out) == (11, f"{id}\n")
     assert f"execution {id} cancelled" in err
     done = cli.create("echo", {"input": 1})
@@ -138,7 +130,7 @@ def test_ctrl_c_detaches_and_says_how_to_attach_again(cli: Cli, gate: Path) -> N
     assert waiting.stderr
     assert id in waiting.stderr.readline(), "the first line of progress: it waits"
     waiting.send_signal(signal.SIGINT)
-    out, err = waiting.communicate(timeout=20)
+    out, err = waiting.communicate(timeout=PATIENCE)
     assert (waiting.returncode, out) == (130, "")
     assert "Traceback" not in err
     (again,) = re.findall(
@@ -159,7 +151,7 @@ def test_ctrl_c_while_run_waits(cli: Cli, gate: Path) -> None:
     id = running.stdout.readline().strip()
     assert id in running.stderr.readline()
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=20)
+    _, err = running.communicate(timeout=PATIENCE)
     assert (running.returncode, f"blaxel-jobs wait gate {id}" in err) == (130, True)
     assert cli.status("gate", id) == "running"
 
@@ -168,11 +160,12 @@ def test_without_a_terminal_progress_is_a_line_now_and_then(cli: Cli, gate: Path
     open_gate = gate.with_name("open-already")
     open_gate.touch()
     id = cli.create("gate", {"tasks": [{"until": str(open_gate)}, {"until": str(gate)}]})
+    until(lambda: cli.http.get(f"/jobs/gate/executions/{id}").json()["stats"]["success"] == 1)
     waiting = cli.start("wait", "gate", id, "-o", "json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert waiting.stderr
     assert waiting.stderr.readline() == f"blaxel-jobs: {id}: running, 1 of 2 done, 1 running\n"
     gate.touch()
-    out, err = waiting.communicate(timeout=20)
+    out, err = waiting.communicate(timeout=PATIENCE)
     assert err == f"blaxel-jobs: {id}: completed, 2 of 2 done\n"
     assert json.loads(out)["results"] == ["open", "open"]
 
@@ -314,20 +307,21 @@ def test_a_reader_who_has_had_enough_is_no_error(cli: Cli) -> None:
         os.close(reader)
         with os.fdopen(writer, "wb") as closed:
             ended = cli.start(*arguments, stdout=closed, stderr=subprocess.PIPE)
-        _, err = ended.communicate(timeout=20)
+        _, err = ended.communicate(timeout=PATIENCE)
         assert (ended.returncode, err) == (0, ""), arguments
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as closed:
         failed = cli.start("run", "boom", "--wait", "-o", "json", stdout=closed, stderr=subprocess.PIPE)
-    assert (failed.communicate(timeout=20)[1].count("Traceback"), failed.returncode) == (0, 10), "the outcome is told all the same"
+    told = failed.communicate(timeout=PATIENCE)[1]
+    assert (told.count("Traceback"), failed.returncode) == (0, 10), "the outcome is told all the same"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_is_exit_code_1(cli: Cli) -> None:
     with Path("/dev/full").open("wb") as full:
         ended = cli.start("list", "echo", stdout=full, stderr=subprocess.PIPE)
-    _, err = ended.communicate(timeout=20)
+    _, err = ended.communicate(timeout=PATIENCE)
     assert ended.returncode == 1
     assert re.fullmatch(r"blaxel-jobs: .*space.*\n", err), err
 
@@ -359,7 +353,7 @@ loaded = [name for name in {OURS} if f"blaxel_jobs.{{name}}" in sys.modules]
 assert not loaded, loaded
 """
     ended = subprocess.run(
-        [sys.executable, "-c", script], env=cli.environment, capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", script], env=cli.environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert ended.returncode == 0, ended.stderr
 
@@ -369,6 +363,6 @@ def test_a_missing_extra_is_named(cli: Cli, name: str, extras: str) -> None:
     command = "sys.argv = ['blaxel-jobs', 'list', 'echo']; from blaxel_jobs.cli import main; main()"
     script = f"import sys; sys.modules[{name!r}] = None; {command}"
     ended = subprocess.run(
-        [sys.executable, "-c", script], env=cli.environment, capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", script], env=cli.environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert f"needs {name}; install it with: pip install 'blaxel-jobs[{extras}]'" in refused(ended, 2)

@@ -6,8 +6,9 @@ import pytest
 from typer.main import get_command
 
 from blaxel_jobs.cli import commands, executions
-from blaxel_jobs.core.requests import MAX_TASKS
-from blaxel_jobs.server.body import BODY_SECONDS, MAX_BODY
+from blaxel_jobs.core.bodies import MAX_TASKS
+from blaxel_jobs.core.reading import MAX_BODY
+from blaxel_jobs.server.body import BODY_SECONDS
 from blaxel_jobs.server.protocol import HEAD_SECONDS, MAX_HEAD
 from blaxel_jobs.server.serve import CLOSE_SECONDS, KEEP_ALIVE
 from blaxel_jobs.server.stream import QUIET

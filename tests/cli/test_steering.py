@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.pace import PATIENCE
 from tests.server.contract import check_schema
 
 
@@ -85,7 +86,7 @@ def test_events_are_followed_to_the_end(cli: Cli, gate: Path) -> None:
     assert first["type"] == "created"
     gate.touch()
     rest = following.stdout.readlines()  # not communicate(), which misses what was read ahead
-    assert following.wait(20) == 0
+    assert following.wait(PATIENCE) == 0
     following.stdout.close()
     assert [json.loads(line)["type"] for line in rest] == ["task.started", "task.completed"]
     lines = cli("events", "gate", id, "-f").stdout.splitlines()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.pace import PATIENCE
 
 pty = pytest.importorskip("pty")
 fcntl = pytest.importorskip("fcntl")
@@ -35,11 +36,11 @@ class Terminal:
 
     def await_text(self, text: str) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: text in self.text, 20), self.text
+            assert self._changed.wait_for(lambda: text in self.text, PATIENCE), self.text
 
     def close(self) -> str:
         os.close(self.slave)
-        self._reader.join(20)
+        self._reader.join(PATIENCE)
         os.close(self._master)
         return self.text
 
@@ -63,7 +64,7 @@ def shown(cli: Cli, columns: int, *arguments: str, **environment: str) -> list[s
     terminal = Terminal(columns)
     environment = cli.environment | {"TERM": "xterm-256color"} | environment
     environment.pop("COLUMNS", None)
-    subprocess.run([*cli.command, *arguments], env=environment, stdout=terminal.slave, stderr=subprocess.DEVNULL, timeout=20)
+    subprocess.run([*cli.command, *arguments], env=environment, stdout=terminal.slave, stderr=subprocess.DEVNULL, timeout=PATIENCE)
     return terminal.close().splitlines()
 
 
@@ -114,7 +115,7 @@ def test_a_bar_on_stderr_leaves_stdout_clean(cli: Cli, gate: Path) -> None:
     waiting = cli.start("wait", "gate", id, "-o", "json", stdout=subprocess.PIPE, stderr=terminal.slave)
     terminal.await_text("1/2")
     gate.touch()
-    out, _ = waiting.communicate(timeout=20)
+    out, _ = waiting.communicate(timeout=PATIENCE)
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.close())
     assert waiting.returncode == 0
     assert json.loads(out)["status"] == "completed"

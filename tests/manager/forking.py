@@ -8,6 +8,7 @@ from typing import Any
 
 from blaxel_jobs import JobManager, define_job
 from blaxel_jobs.stores import open_store
+from tests.pace import PATIENCE
 
 started, go_on = threading.Event(), threading.Event()
 
@@ -15,7 +16,7 @@ started, go_on = threading.Event(), threading.Event()
 @define_job("slow")
 def slow() -> str:
     started.set()
-    assert go_on.wait(30)
+    assert go_on.wait(PATIENCE)
     return "ended"
 
 
@@ -31,7 +32,7 @@ def main(url: str) -> None:
     manager = JobManager(open_store(url), grace=0.1)
     manager.register(slow)
     execution = manager.trigger("slow")
-    assert started.wait(30)
+    assert started.wait(PATIENCE)
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -40,7 +41,7 @@ def main(url: str) -> None:
         sys.exit(0)  # as a program ends: atexit is run
     os.waitpid(pid, 0)
     go_on.set()
-    execution.wait_done(30)
+    execution.wait_done(PATIENCE)
     events = [event.type for event in execution.list_events()]
     print(json.dumps({"child": json.loads(os.read(reading, 10_000)), "status": execution.status, "events": events}))
     manager.close()

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from blaxel_jobs import JobManager, JobsError, StoreError, define_job
+from blaxel_jobs.core.reading import MAX_BODY
 from blaxel_jobs.define import JobDef
-from blaxel_jobs.errors import WouldDeadlock
+from blaxel_jobs.errors import InvalidRequest, TooLarge, WouldDeadlock
 from blaxel_jobs.stores import MemoryJobStore, open_store
+from tests.pace import PATIENCE, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +35,7 @@ class Gated:
 
     def _run(self) -> str:
         self.started.set()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(PATIENCE)
         return "ended"
 
 
@@ -55,19 +57,46 @@ def test_a_forked_child_leaves_the_manager_alone(url: str) -> None:
     assert (said["status"], said["events"]) == ("completed", ["created", "task.started", "task.completed"])
 
 
+def test_within_with_what_is_registered_goes_on_with_what_is_left(tmp_path: Path) -> None:
+    """As `async with` does; a manager that is not entered waits for the first call that lets something run."""
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    with JobManager(url, worker=False) as manager:
+        ids = [manager.register(echo).trigger(number).id for number in range(2)]
+    with JobManager(url, worker=False) as manager, JobManager(url) as worker:
+        worker.register(echo)
+        until(lambda: all(manager.get_execution(id).done for id in ids), "what was left is done")
+
+
+def test_in_process_bodies_have_the_limits_of_http(url: str) -> None:
+    deep: Any = 0
+    for _ in range(62):
+        deep = [deep]
+    with JobManager(url) as manager:
+        job = manager.register(echo)
+        with pytest.raises(TooLarge):
+            job.trigger("x" * MAX_BODY)
+        with pytest.raises(InvalidRequest, match="nested"):
+            job.trigger([[deep]])
+        assert job.trigger("x" * 500_000).wait_done(PATIENCE).status == "completed"
+        assert job.trigger([deep]).wait_done(PATIENCE).status == "completed"
+        execution = job.trigger(1)
+        with pytest.raises(TooLarge):
+            execution.send_event("go", "x" * MAX_BODY)
+
+
 def test_two_that_close_at_once_both_wait_for_what_runs(tmp_path: Path) -> None:
     url, gated = f"sqlite:///{tmp_path}/jobs.db", Gated()
     manager = JobManager(url, grace=10)
     manager.register(gated.job)
     execution = manager.trigger("gated")
-    assert gated.started.wait(10)
+    assert gated.started.wait(PATIENCE)
     closers = [threading.Thread(target=manager.close) for _ in range(3)]
     for closer in closers:
         closer.start()
     assert not any(closer.join(0.1) or not closer.is_alive() for closer in closers)
     gated.go_on.set()
     for closer in closers:
-        closer.join(10)
+        closer.join(PATIENCE)
     with JobManager(url, worker=False) as reader:
         assert reader.job("gated").get_execution(execution.id).result == "ended"
 
@@ -91,7 +120,7 @@ def test_what_is_closed_takes_and_tells_nothing(url: str) -> None:
     manager = JobManager(url)
     job = manager.register(echo)
     execution = job.trigger(1)
-    assert execution.get_result(10) == 1
+    assert execution.get_result(PATIENCE) == 1
     manager.close()
     for call in (
         job.trigger,
@@ -124,7 +153,7 @@ def test_a_wait_ends_when_its_manager_is_closed(url: str) -> None:
     while not keys():
         threading.Event().wait(0.001)
     manager.close()
-    waiting.join(10)
+    waiting.join(PATIENCE)
     assert not waiting.is_alive()
     assert [type(error) for error in raised] == [StoreError]
 
@@ -133,11 +162,11 @@ def test_a_store_that_was_given_stays_open(url: str) -> None:
     store = open_store(url)
     with JobManager(store) as first:
         execution = first.register(echo).trigger("first")
-        assert execution.get_result(10) == "first"
+        assert execution.get_result(PATIENCE) == "first"
     with JobManager(store) as second:
         second.register(echo)
         assert second.job("echo").get_execution(execution.id).result == "first"
-        assert second.trigger("echo", "second").get_result(10) == "second"
+        assert second.trigger("echo", "second").get_result(PATIENCE) == "second"
     store.close()
 
 
@@ -153,10 +182,10 @@ def test_sqlite_stores_have_any_number_of_managers(tmp_path: Path) -> None:
     first, second = JobManager(store, worker=False), JobManager(store)
     for manager in (first, second):
         manager.register(echo)
-    assert second.trigger("echo", 1).get_result(10) == 1
-    assert first.trigger("echo", 2).get_result(10) == 2
+    assert second.trigger("echo", 1).get_result(PATIENCE) == 1
+    assert first.trigger("echo", 2).get_result(PATIENCE) == 2
     first.close()
-    assert second.trigger("echo", 3).get_result(10) == 3
+    assert second.trigger("echo", 3).get_result(PATIENCE) == 3
     second.close()
     store.close()
 
@@ -178,20 +207,20 @@ def closing_handlers(manager: Callable[[], JobManager]) -> list[JobDef[Any]]:
 def test_a_handler_cannot_close_what_runs_it(url: str, name: str) -> None:
     with JobManager(url, grace=1) as manager:
         manager.register(echo, *closing_handlers(lambda: manager))
-        execution = manager.trigger(name).wait_done(10)
+        execution = manager.trigger(name).wait_done(PATIENCE)
         assert execution.error is not None
         assert (execution.status, execution.error.type) == ("failed", "WouldDeadlock")
-        assert manager.trigger("echo", 1).get_result(10) == 1
+        assert manager.trigger("echo", 1).get_result(PATIENCE) == 1
 
 
 @pytest.mark.parametrize("name", ["sync_close", "async_close", "threaded_close"])
 async def test_a_handler_in_the_caller_s_loop_cannot_close_what_runs_it(url: str, name: str) -> None:
     async with JobManager(url, grace=1) as manager:
         manager.register(echo, *closing_handlers(lambda: manager))
-        execution = await (await manager.atrigger(name)).await_done(10)
+        execution = await (await manager.atrigger(name)).await_done(PATIENCE)
         assert execution.error is not None
         assert (execution.status, execution.error.type) == ("failed", "WouldDeadlock")
-        assert await (await manager.atrigger("echo", 1)).aget_result(10) == 1
+        assert await (await manager.atrigger("echo", 1)).aget_result(PATIENCE) == 1
 
 
 async def test_the_worker_s_loop_is_not_blocked(url: str) -> None:
@@ -201,7 +230,7 @@ async def test_the_worker_s_loop_is_not_blocked(url: str) -> None:
         for call in (execution.wait_done, execution.get_result, lambda: job.wait_for_execution(execution.id), manager.close):
             with pytest.raises(WouldDeadlock):
                 call()
-        assert await execution.aget_result(10) == 1
+        assert await execution.aget_result(PATIENCE) == 1
         assert execution.wait_done(0).done
         assert await asyncio.to_thread(execution.get_result) == 1
 
@@ -209,11 +238,11 @@ async def test_the_worker_s_loop_is_not_blocked(url: str) -> None:
 def test_an_async_handler_that_waits_in_its_thread_is_told(url: str) -> None:
     @define_job("outer")
     async def outer() -> Any:
-        return manager.trigger("echo", 1).get_result(10)
+        return manager.trigger("echo", 1).get_result(PATIENCE)
 
     with JobManager(url, grace=1) as manager:
         manager.register(echo, outer)
-        execution = manager.trigger("outer").wait_done(10)
+        execution = manager.trigger("outer").wait_done(PATIENCE)
         assert execution.error is not None
         assert execution.error.type == "WouldDeadlock"
 
@@ -221,11 +250,11 @@ def test_an_async_handler_that_waits_in_its_thread_is_told(url: str) -> None:
 def test_a_sync_handler_may_wait(url: str) -> None:
     @define_job("outer")
     def outer() -> Any:
-        return manager.trigger("echo", 1).get_result(10)
+        return manager.trigger("echo", 1).get_result(PATIENCE)
 
     with JobManager(url, grace=1) as manager:
         manager.register(echo, outer)
-        assert manager.trigger("outer").get_result(10) == 1
+        assert manager.trigger("outer").get_result(PATIENCE) == 1
 
 
 def test_a_closed_manager_is_not_entered(url: str) -> None:

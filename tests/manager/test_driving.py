@@ -9,10 +9,18 @@ import pytest
 
 from blaxel_jobs import JobManager, LeaseHeld, TaskContext, define_job
 from blaxel_jobs.engine.commands import Claim
+from tests.pace import PATIENCE
 
 
 @define_job("slow")
 def slow(context: TaskContext, payload: Any) -> Any:
+    for step in range(5):
+        context.run(f"step {step}", time.sleep, 0.02)
+    return payload
+
+
+@define_job("slower")
+def slower(context: TaskContext, payload: Any) -> Any:
     for step in range(5):
         context.run(f"step {step}", time.sleep, 0.1)
     return payload
@@ -47,12 +55,10 @@ def test_what_the_manager_s_own_worker_runs_is_waited_for(url: str) -> None:
 
 def test_s0_15_slices_of_time_finish_it_together(url: str) -> None:
     with JobManager(url, worker=False) as manager:
-        execution = manager.register(slow).trigger("x")
+        execution = manager.register(slower).trigger("x")
         slices = 0
         while not execution.done:
-            began = time.monotonic()
             execution = manager.drive(execution.id, max_runtime=0.15)
-            assert time.monotonic() - began < 1.5
             slices += 1
         assert slices > 1
         assert (execution.result, execution.tasks[0].attempts, execution.recoveries) == ("x", 1, [])
@@ -99,6 +105,6 @@ def test_work_ends_in_time(url: str) -> None:
         worked: list[int] = []
         thread = threading.Thread(target=lambda: worked.append(manager.work(max_runtime=0.3)))
         thread.start()
-        thread.join(5)
+        thread.join(PATIENCE)
         assert worked == [0]
-        assert 0.3 <= time.monotonic() - began < 2
+        assert 0.3 <= time.monotonic() - began < PATIENCE / 2

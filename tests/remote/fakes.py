@@ -10,10 +10,9 @@ import httpx
 from blaxel_jobs import Settings, define_job
 from blaxel_jobs.core.records import LeaseRef
 from blaxel_jobs.remote import RemoteLeases
+from tests.pace import PATIENCE
 
 BASE = "http://jobs.test/v0"
-DEADLINE = 10.0
-"""Seconds that anything may take which a test waits for."""
 
 ECHO = {"Jobs-Contract": "1"}
 
@@ -94,5 +93,5 @@ class Gate:
 
     def __call__(self, body: Any) -> Reply:
         self.came.set()
-        assert self._open.wait(DEADLINE)
+        assert self._open.wait(PATIENCE)
         return self._then(body)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from blaxel_jobs import JobsClient
-from tests.chaos.processes import Program, until
-from tests.serving import CLI
+from tests.chaos.processes import Program
+from tests.pace import until
+from tests.serving import CLI, stable_port
 
 
 class Server(Program):
@@ -18,8 +19,8 @@ class Server(Program):
         self._ready = folder / f"server-{time.monotonic_ns()}.json"
         store = store or f"sqlite:///{folder / 'jobs.db'}"
         super().__init__(
-            folder, CLI, "serve", "--store", store, "--port", str(port), "--ready-file", str(self._ready), "--log-level", "warning",
-            *options,
+            folder, CLI, "serve", "--store", store, "--port", str(port or stable_port()),
+            "--ready-file", str(self._ready), "--log-level", "warning", *options,
         )  # fmt: skip
         self.url: str = until(lambda: _look(self, self._ready), "the server is ready")["url"]
 
@@ -32,12 +33,12 @@ class Server(Program):
 
 
 class Worker(Program):
-    """`python -m blaxel_jobs.worker tests.remote.jobs`, working in `folder`."""
+    """`python -m blaxel_jobs.worker` with the handlers of a module, working in `folder`."""
 
-    def __init__(self, folder: Path, url: str, *options: str, ready: bool = True) -> None:
+    def __init__(self, folder: Path, url: str, *options: str, ready: bool = True, module: str = "tests.remote.jobs") -> None:
         self._ready = folder / f"worker-{time.monotonic_ns()}.json"
         super().__init__(
-            folder, sys.executable, "-m", "blaxel_jobs.worker", "tests.remote.jobs", "--url", url, "--ready-file", str(self._ready),
+            folder, sys.executable, "-m", "blaxel_jobs.worker", module, "--url", url, "--ready-file", str(self._ready),
             *options,
         )  # fmt: skip
         if ready:

@@ -8,8 +8,7 @@ from blaxel_jobs.engine import Engine
 from blaxel_jobs.server.app import create_app
 from blaxel_jobs.server.serve import HttpServer, bind, url_of
 from blaxel_jobs.system import new_key
-
-from .fakes import DEADLINE
+from tests.pace import PATIENCE
 
 
 @contextmanager
@@ -21,7 +20,7 @@ def serving(engine: Engine) -> Iterator[str]:
         thread = threading.Thread(target=server.run)
         thread.start()
         try:
-            assert ready.wait(DEADLINE)
+            assert ready.wait(PATIENCE)
             yield url_of(bound)
         finally:
             server.stop()

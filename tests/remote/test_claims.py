@@ -15,8 +15,9 @@ from blaxel_jobs.core.reports import Holding
 from blaxel_jobs.errors import ConfigError, Forbidden, JobsError, NotFound, RequestError, Unauthorized
 from blaxel_jobs.remote import RemoteLeases
 from blaxel_jobs.remote.leases import LONGEST_POLL, identity
+from tests.pace import PATIENCE
 
-from .fakes import BASE, DEADLINE, FakeServer, a_job, claimed, lease, lease_view, problem
+from .fakes import BASE, FakeServer, a_job, claimed, lease, lease_view, problem
 
 LONG = 600.0
 JOBS = ("a-job",)
@@ -94,9 +95,9 @@ async def test_an_interrupt_ends_a_claim_that_waits(server: FakeServer, leases: 
     await leases.claim(JOBS, 8, LONG)
     server.claim = waiting = Waiting()
     claim = asyncio.create_task(leases.claim(JOBS, 8, LONG))
-    await asyncio.wait_for(waiting.came.wait(), DEADLINE)
+    await asyncio.wait_for(waiting.came.wait(), PATIENCE)
     await asyncio.to_thread(leases.interrupt)
-    assert await asyncio.wait_for(claim, DEADLINE) == []
+    assert await asyncio.wait_for(claim, PATIENCE) == []
     assert waiting.cut == 1
 
 
@@ -104,18 +105,18 @@ async def test_what_is_leased_at_once_is_not_lost_to_an_interrupt(server: FakeSe
     await leases.claim(JOBS, 8, LONG)
     server.claim = waiting = Waiting()
     claim = asyncio.create_task(leases.claim(JOBS, 8, LONG))
-    await asyncio.wait_for(waiting.came.wait(), DEADLINE)
+    await asyncio.wait_for(waiting.came.wait(), PATIENCE)
     leases._interrupt()
     await asyncio.sleep(0)
     waiting.answer.set_result(claimed(lease_view(1)))
-    assert [leased.lease for leased in await asyncio.wait_for(claim, DEADLINE)] == [lease(1)]
+    assert [leased.lease for leased in await asyncio.wait_for(claim, PATIENCE)] == [lease(1)]
 
 
 async def test_a_claim_that_is_cancelled_from_outside_is_cancelled(server: FakeServer, leases: RemoteLeases) -> None:
     await leases.claim(JOBS, 8, LONG)
     server.claim = waiting = Waiting()
     claim = asyncio.create_task(leases.claim(JOBS, 8, LONG))
-    await asyncio.wait_for(waiting.came.wait(), DEADLINE)
+    await asyncio.wait_for(waiting.came.wait(), PATIENCE)
     claim.cancel()
     with pytest.raises(asyncio.CancelledError):
         await claim
@@ -147,7 +148,7 @@ async def test_a_server_that_is_away_is_waited_for_and_told_of_the_jobs_again(
     ]
     server.claim = lambda body: replies.pop(0)
     with caplog.at_level(logging.INFO, "blaxel_jobs"):
-        [leased] = await asyncio.wait_for(leases.claim(JOBS, 8, LONG), DEADLINE)
+        [leased] = await asyncio.wait_for(leases.claim(JOBS, 8, LONG), PATIENCE)
     assert leased.lease == lease(1)
     # Between the failures of one absence it is not told again and again.
     assert [path for path, _ in server.requests[2:]] == ["leases/claim", "jobs/a-job", *["leases/claim"] * 3]
@@ -159,9 +160,9 @@ async def test_an_interrupt_ends_the_wait_for_a_server(server: FakeServer, lease
     failed = asyncio.Event()
     server.claim = lambda body: failed.set() or httpx.ConnectError("refused")
     claim = asyncio.create_task(leases.claim(JOBS, 8, LONG))
-    await asyncio.wait_for(failed.wait(), DEADLINE)
+    await asyncio.wait_for(failed.wait(), PATIENCE)
     leases.interrupt()
-    assert await asyncio.wait_for(claim, DEADLINE) == []
+    assert await asyncio.wait_for(claim, PATIENCE) == []
 
 
 async def test_a_server_that_is_away_at_the_start_is_waited_for(server: FakeServer, caplog: pytest.LogCaptureFixture) -> None:
@@ -202,7 +203,7 @@ async def test_a_server_that_refuses_is_an_error_at_the_start(
         leases.open()
     # The same from a server that was away when the worker began.
     claim = asyncio.create_task(leases.claim(JOBS, 8, LONG))
-    async with asyncio.timeout(DEADLINE):
+    async with asyncio.timeout(PATIENCE):
         while not refused:
             await asyncio.sleep(0.005)
     leases.interrupt()

@@ -1,8 +1,8 @@
-"""The leases port: one suite for the leases of this process, and for those over HTTP."""
+"""The leases port: one suite for the leases of this process, and for those over HTTP, in Python and in TypeScript."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from blaxel_jobs.stores import open_store
 from blaxel_jobs.system import SystemClock, id_factory, new_key, rng
 from blaxel_jobs.words import FailureKind
 from blaxel_jobs.worker import Leases
+from tests.pace import PATIENCE
 
-from .fakes import DEADLINE
+from .node_leases import NodeLeases, NodeProcess
 from .servers import serving
 
 LEASE = 10.0
@@ -85,21 +86,29 @@ def _plain(view: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(view))
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/jobs.db"
+@pytest.fixture(scope="module")
+def node_process() -> Iterator[NodeProcess]:
+    process = NodeProcess()
+    yield process
+    process.close()
 
 
-@pytest.fixture(params=["local", "remote"])
-async def bench(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[Bench]:
+@pytest.fixture(params=["local-memory", "local-sqlite", "remote-memory", "remote-sqlite", "typescript-memory"])
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    port, _, store = request.param.partition("-")
     clock = ShiftedClock()
+    store_url = "memory:" if store == "memory" else f"sqlite:///{tmp_path}/jobs.db"
     engine = Engine(open_store(store_url), clock=clock, new_id=id_factory(), rng=rng, lease=LEASE)
     with ExitStack() as stack:
         stack.callback(engine.close)
         make: Callable[[], Leases] = lambda: LocalLeases(engine, ["default"], new_key())  # noqa: E731
-        if request.param == "remote":
+        if port == "remote":
             url = stack.enter_context(serving(engine))
             make = lambda: RemoteLeases(settings=Settings(base_url=url))  # noqa: E731
+        if port == "typescript":
+            process: NodeProcess = request.getfixturevalue("node_process")
+            url = stack.enter_context(serving(engine))
+            make = lambda: NodeLeases(process, url)  # noqa: E731
         bench = Bench(engine, clock, make)
         assert await bench.claim() == []  # nothing is there yet
         yield bench
@@ -134,7 +143,7 @@ async def test_a_claim_waits_for_the_first_task(bench: Bench) -> None:
     await asyncio.sleep(0.3)
     assert not claim.done()
     id = bench.create()
-    [leased] = await asyncio.wait_for(claim, DEADLINE)
+    [leased] = await asyncio.wait_for(claim, PATIENCE)
     assert leased.execution_id == id
 
 
@@ -142,8 +151,8 @@ async def test_an_interrupt_ends_a_claim_and_loses_nothing(bench: Bench) -> None
     claim = asyncio.create_task(bench.claim(wait=LONG))
     await asyncio.sleep(0.3)
     await asyncio.to_thread(bench.leases.interrupt)
-    assert await asyncio.wait_for(claim, DEADLINE) == []
-    async with asyncio.timeout(DEADLINE):
+    assert await asyncio.wait_for(claim, PATIENCE) == []
+    async with asyncio.timeout(PATIENCE):
         while bench.engine.arrivals._waiting:  # the server has to see first that its caller hung up
             await asyncio.sleep(0.005)
     id = bench.create()

@@ -10,6 +10,7 @@ import pytest
 from blaxel_jobs.errors import ConfigError
 from blaxel_jobs.worker.__main__ import main
 from blaxel_jobs.worker.modules import installed_jobs, load_jobs
+from tests.pace import PATIENCE
 from tests.serving import plain_environment
 
 MODULE = """
@@ -140,7 +141,7 @@ print(code, *loaded)
         # Nobody listens there: it waits until it is told to end.
         said = next(line for line in worker.stderr if "waiting for the server" in line)
         worker.terminate()
-        output, _ = worker.communicate(timeout=30)
+        output, _ = worker.communicate(timeout=PATIENCE)
     assert "http://127.0.0.1:9/v0" in said
     code, *loaded = output.split()
     assert code == "0"

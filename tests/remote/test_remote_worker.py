@@ -15,8 +15,8 @@ from blaxel_jobs.errors import ConfigError
 from blaxel_jobs.remote import RemoteWorker, run_worker
 from blaxel_jobs.stores import open_store
 from blaxel_jobs.system import SystemClock, id_factory, rng
+from tests.pace import PATIENCE
 
-from .fakes import DEADLINE
 from .servers import serving
 
 
@@ -70,9 +70,9 @@ def worker(server: Server, **options: Any) -> RemoteWorker:
 def test_a_worker_in_a_thread_of_its_own(server: Server) -> None:
     hooks: list[str] = []
     with worker(server, on_start=lambda: hooks.append("start"), on_stop=lambda: hooks.append("stop")):
-        result = server.client.job("where").trigger().wait_done(DEADLINE).result
+        result = server.client.job("where").trigger().wait_done(PATIENCE).result
         assert result["thread"] != threading.get_ident()
-        execution = server.client.job("fails").trigger().wait_done(DEADLINE)
+        execution = server.client.job("fails").trigger().wait_done(PATIENCE)
         assert (execution.result, execution.tasks[0].attempts) == (2, 2)
     assert hooks == ["start", "stop"]
 
@@ -80,13 +80,13 @@ def test_a_worker_in_a_thread_of_its_own(server: Server) -> None:
 async def test_a_worker_in_the_loop_of_its_caller(server: Server) -> None:
     async with worker(server):
         execution = await server.client.job("where").atrigger()
-        await execution.await_done(DEADLINE)
+        await execution.await_done(PATIENCE)
     assert execution.result == {"thread": threading.get_ident(), "loop": id(asyncio.get_running_loop())}
 
 
 def test_what_a_context_does_reaches_the_server(server: Server) -> None:
     with worker(server):
-        execution = server.client.job("keeps").trigger("some text").wait_done(DEADLINE)
+        execution = server.client.job("keeps").trigger("some text").wait_done(PATIENCE)
     ref, text = execution.result
     assert (ref.partition(":")[0], text) == ("artifact", "some text")
     assert execution.progress.message == "half"
@@ -97,7 +97,7 @@ def test_a_task_that_waits_is_followed_up_by_the_event(server: Server) -> None:
         assert slow.jobs == ["sleepy"]
         execution = server.client.job("sleepy").trigger()
         execution.send_event("wake", "up")
-        assert execution.wait_done(DEADLINE).result == "up"
+        assert execution.wait_done(PATIENCE).result == "up"
 
 
 def test_a_worker_that_cannot_start_does_not(server: Server) -> None:
@@ -135,7 +135,7 @@ def test_a_worker_that_is_stopped_while_its_server_is_away_ends_soon(tmp_path: P
     @define_job("holds")
     def holds(context: Any) -> None:
         began.set()
-        assert ending.wait(DEADLINE)
+        assert ending.wait(PATIENCE)
 
     engine = Engine(open_store("memory:"), clock=SystemClock(), new_id=id_factory(), rng=rng)
     with serving(engine) as url:
@@ -143,10 +143,10 @@ def test_a_worker_that_is_stopped_while_its_server_is_away_ends_soon(tmp_path: P
         remote.start()
         with JobsClient(base_url=url) as client:
             client.job("holds").trigger()
-            assert began.wait(DEADLINE)
+            assert began.wait(PATIENCE)
     ending.set()  # what it returns has nobody to go to
     stopped = threading.Thread(target=remote.stop, args=(0.2,))
     stopped.start()
-    stopped.join(DEADLINE)
+    stopped.join(PATIENCE)
     assert not stopped.is_alive()
     engine.close()

@@ -16,8 +16,9 @@ from blaxel_jobs.errors import ConnectionFailed, InvalidRequest, LeaseLost, TooL
 from blaxel_jobs.remote import RemoteLeases
 from blaxel_jobs.remote.outbox import MOST_BYTES
 from blaxel_jobs.words import FailureKind
+from tests.pace import PATIENCE
 
-from .fakes import DEADLINE, LEASE_LOST, FakeServer, Gate, lease, problem
+from .fakes import LEASE_LOST, FakeServer, Gate, lease, problem
 
 DONE = Completed("null")
 FAILED = Failed(Failure(FailureKind.ERROR, "E", "m"))
@@ -66,10 +67,10 @@ def test_a_thread_that_reports_alone_sends_in_its_own_thread(server: FakeServer,
 async def test_what_is_told_while_a_request_is_under_way_goes_out_together(server: FakeServer, leases: RemoteLeases) -> None:
     server.report = gate = Gate(taken)
     first = asyncio.create_task(leases.report(lease(0), DONE))
-    await asyncio.to_thread(gate.came.wait, DEADLINE)
+    await asyncio.to_thread(gate.came.wait, PATIENCE)
     in_threads = [asyncio.create_task(asyncio.to_thread(leases.report_here, lease(n), DONE)) for n in range(1, 5)]
     in_loop = [asyncio.create_task(leases.report(lease(n), DONE)) for n in range(5, 30)]
-    async with asyncio.timeout(DEADLINE):
+    async with asyncio.timeout(PATIENCE):
         while len(leases._outbox._waiting) < 29:
             await asyncio.sleep(0.005)
         gate.open()
@@ -82,24 +83,24 @@ async def test_a_thread_leaves_to_the_outbox_what_comes_after_its_own(
 ) -> None:
     server.report = gate = Gate(taken)
     first = threads.submit(leases.report_here, lease(0), DONE)
-    await asyncio.to_thread(gate.came.wait, DEADLINE)
+    await asyncio.to_thread(gate.came.wait, PATIENCE)
     second = asyncio.create_task(leases.report(lease(1), DONE))
     await asyncio.sleep(0)
     gate.open()
-    assert await asyncio.wait_for(second, DEADLINE) == Answer()
-    assert first.result(DEADLINE) == Answer()
+    assert await asyncio.wait_for(second, PATIENCE) == Answer()
+    assert first.result(PATIENCE) == Answer()
 
 
 async def test_a_request_has_no_more_than_a_megabyte(server: FakeServer, leases: RemoteLeases) -> None:
     server.report = gate = Gate(taken)
     first = asyncio.create_task(leases.report(lease(0), DONE))
-    await asyncio.to_thread(gate.came.wait, DEADLINE)
+    await asyncio.to_thread(gate.came.wait, PATIENCE)
     large = Stepped("s", '"' + "x" * (MOST_BYTES // 4) + '"')
     rest = [asyncio.create_task(leases.report(lease(n), large)) for n in range(1, 8)]
     huge = asyncio.create_task(leases.report(lease(8), Stepped("s", '"' + "x" * (MOST_BYTES + 10) + '"')))
     await asyncio.sleep(0)
     gate.open()
-    await asyncio.wait_for(asyncio.gather(first, *rest, huge), DEADLINE)
+    await asyncio.wait_for(asyncio.gather(first, *rest, huge), PATIENCE)
     assert sizes(server) == [1, 3, 3, 1, 1]
 
 
@@ -163,7 +164,7 @@ async def test_a_report_that_is_refused_fails_no_other(server: FakeServer, lease
     tasks = [asyncio.create_task(leases.report(lease(n), DONE)) for n in range(6)]
     await asyncio.sleep(0)
     gate.open()
-    outcomes = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), DEADLINE)
+    outcomes = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), PATIENCE)
     assert [type(outcome) for outcome in outcomes] == [Answer, Answer, Answer, TooLarge, Answer, Answer]
 
 
@@ -209,12 +210,12 @@ def test_what_is_given_back_is_not_waited_for(server: FakeServer, leases: Remote
 def test_closing_ends_every_wait(server: FakeServer, leases: RemoteLeases, threads: ThreadPoolExecutor) -> None:
     server.report = gate = Gate(lambda body: httpx.ConnectError("refused"))
     waits: list[Future[Answer]] = [threads.submit(leases.report_here, lease(n), DONE) for n in range(8)]
-    gate.came.wait(DEADLINE)
+    gate.came.wait(PATIENCE)
     gate.open()
     leases.close()
     for wait in waits:
         with pytest.raises(ConnectionFailed):
-            wait.result(DEADLINE)
+            wait.result(PATIENCE)
     with pytest.raises(ConnectionFailed, match="no server"):
         leases.report_here(lease(9), DONE)
 
@@ -222,8 +223,8 @@ def test_closing_ends_every_wait(server: FakeServer, leases: RemoteLeases, threa
 async def test_one_who_waits_no_more_keeps_nobody_else_waiting(server: FakeServer, leases: RemoteLeases) -> None:
     server.report = gate = Gate(taken)
     first, second = (asyncio.create_task(leases.report(lease(n), DONE)) for n in (1, 2))
-    await asyncio.to_thread(gate.came.wait, DEADLINE)
+    await asyncio.to_thread(gate.came.wait, PATIENCE)
     first.cancel()
     gate.open()
-    assert await asyncio.wait_for(second, DEADLINE) == Answer()
+    assert await asyncio.wait_for(second, PATIENCE) == Answer()
     assert first.cancelled()

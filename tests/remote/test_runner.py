@@ -16,6 +16,7 @@ import pytest
 from blaxel_jobs.errors import ConfigError, ConnectionFailed, ContractError, NotFound, ServerError
 from blaxel_jobs.runner import bl_start_job
 from blaxel_jobs.transport.download import TRIES, get_json
+from tests.pace import PATIENCE
 from tests.serving import plain_environment
 
 TASKS = [{"name": "a", "size": 1}, {"name": "b", "size": 2}]
@@ -74,7 +75,9 @@ def run(folder: Path, *words: str, **environment: str) -> "subprocess.CompletedP
     script = folder / "script.py"
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), *words]
-    return subprocess.run(command, cwd=folder, env=plain_environment(**environment), capture_output=True, text=True, timeout=30)
+    return subprocess.run(
+        command, cwd=folder, env=plain_environment(**environment), capture_output=True, text=True, timeout=PATIENCE
+    )
 
 
 @pytest.mark.parametrize("kind", ["plain", "waiting"])

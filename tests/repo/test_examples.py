@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +18,7 @@ import pytest
 
 from blaxel_jobs.stores.sql.turns import Turns
 from examples.stdlib_census import STDLIB, Counts, by_package, count, library_files, package_of, table
+from tests.pace import PATIENCE, until
 from tests.serving import ROOT, plain_environment, serving
 
 PACKAGES = ["asyncio", "email", "encodings", "idlelib", "unittest"]
@@ -30,7 +31,7 @@ def test_k_11_the_script_runs(tmp_path: Path):
         done = subprocess.run(script, env=plain_environment(BL_API_URL=server.url), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     first, last = done.stdout.splitlines()
-    assert first.split()[2] in ("pending", "running")
+    assert first.split()[2] in ("pending", "running", "completed")  # on a slow machine it ends before it is looked at
     assert last == f"{first.split()[0]} is completed"
 
 
@@ -52,14 +53,14 @@ def test_the_async_service_answers_many_requests_at_once(tmp_path: Path):
                 service.terminate()
     assert [answer["status"] for answer in answers] == ["completed"] * 20
     assert len({answer["execution"] for answer in answers}) == 20
-    assert 1 <= took < 10
+    assert 1 <= took < 15  # not each after the other
     assert "duration" in refused["message"]
 
 
 def post(url: str, tasks: list[dict[str, Any]]) -> dict[str, Any]:
     request = urllib.request.Request(url, json.dumps(tasks).encode(), method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
@@ -67,19 +68,19 @@ def post(url: str, tasks: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("victim", ["server", "demo"])
 def test_an_interrupted_census_goes_on(tmp_path: Path, victim: str):
     with demo(tmp_path) as first:
-        wait_until((tmp_path / ".demo" / "ready.json").exists, 60)
+        until((tmp_path / ".demo" / "ready.json").exists)
         pid = json.loads((tmp_path / ".demo" / "ready.json").read_text())["pid"]
         with held_back_after(20, tmp_path / ".demo" / "census.db") as done:
             os.kill(pid if victim == "server" else first.pid, signal.SIGKILL)
-        _, err = first.communicate(timeout=60)
+        _, err = first.communicate(timeout=2 * PATIENCE)
     assert first.returncode == (1 if victim == "server" else -signal.SIGKILL), err
     assert ("run it again" in err) == (victim == "server")
     with demo(tmp_path) as second:
-        out, err = second.communicate(timeout=60)
+        out, err = second.communicate(timeout=2 * PATIENCE)
     assert second.returncode == 0, err
     assert ("the server of an earlier run still works" in out) == (victim == "demo")
     resumed = next(line.split() for line in out.splitlines() if line.startswith("resuming:"))
@@ -88,7 +89,7 @@ def test_an_interrupted_census_goes_on(tmp_path: Path, victim: str):
     assert int(resumed[3]) == len(files())
     assert "\n".join(table([count(path, (STDLIB / path).read_bytes()) for path in files()])) in out
     assert not (tmp_path / ".demo").exists()
-    wait_until(lambda: not running(pid), 10)
+    until(lambda: not running(pid))
 
 
 def demo(folder: Path) -> subprocess.Popen[str]:
@@ -130,13 +131,6 @@ def running(pid: int) -> bool:
     with suppress(OSError):
         return stat.read_text().rpartition(")")[2].split()[0] != "Z"
     return False
-
-
-def wait_until(holds: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not so after {seconds} s"
-        time.sleep(0.02)
 
 
 def test_the_census_counts_what_is_there():

@@ -18,14 +18,14 @@ def run(code: str, folder: Path, url: str) -> str:
     """What the code prints as a script in a folder, with a server at hand."""
     environment = plain_environment(BL_API_URL=url, PYTHONPATH=f"{ROOT}:{folder}")
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=40
+        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, f"{code}\n{done.stderr}"
     return done.stdout
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_the_python_blocks_run(tmp_path: Path):
     printed = []
     with serving(tmp_path, "memory:", "--simulate") as server:

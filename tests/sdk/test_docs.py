@@ -16,7 +16,7 @@ def test_the_blocks_of_the_sdk_page_run(tmp_path: Path):
     with serving(tmp_path, "memory:", "--simulate") as server:
         environment = plain_environment(BL_API_URL=server.url)
         done = subprocess.run(
-            [sys.executable, "-c", CODE], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=40
+            [sys.executable, "-c", CODE], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
         )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

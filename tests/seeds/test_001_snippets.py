@@ -4,18 +4,19 @@ import re
 import subprocess
 import sys
 import textwrap
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.pace import PATIENCE
 from tests.serving import ROOT, plain_environment, serving
 
 SNIPPETS = ROOT / "examples" / "seed_001"
 BLOCK = re.compile(r"^## (?P<file>\S+\.py)\n\n```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = {block["file"]: block["code"] for block in BLOCK.finditer((SNIPPETS / "SNIPPETS.md").read_text())}
-AT_MOST = 80.0
+MINUTE = 60.0
+"""Seconds: the longest that a snippet's tasks take."""
 
 PRINTED = {
     "complete_example.py": r"Status: (pending|running)\n✓ Completed: completed\n",
@@ -39,23 +40,20 @@ def test_s1_06_snippets_differ_in_the_package_name_only():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(150)
 @pytest.mark.row("S1-06", "S1-07", "S1-14", "S1-30", "K-11")
 def test_s1_06_07_every_snippet_runs_on_memory_and_on_sqlite(tmp_path: Path):
+    """Their tasks take a minute, and all wait for them side by side."""
     with ExitStack() as stack:
         urls = {}
         for name, store in {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path / 'jobs.db'}"}.items():
             folder = tmp_path / name
             folder.mkdir()
             urls[name] = stack.enter_context(serving(folder, store, "--simulate")).url
-        started = time.monotonic()
         running = {(name, file): start(SNIPPETS / file, url, stack) for file in sorted(BLOCKS) for name, url in urls.items()}
         for (name, file), process in running.items():
-            left = AT_MOST - (time.monotonic() - started)
-            out, err = process.communicate(timeout=max(left, 0.1))
+            out, err = process.communicate(timeout=MINUTE + PATIENCE)
             assert process.returncode == 0, f"{file} on {name}: {err}"
             assert re.fullmatch(PRINTED[file], out), f"{file} on {name} printed {out!r}"
-        assert time.monotonic() - started < AT_MOST
 
 
 def start(script: Path, url: str, stack: ExitStack) -> subprocess.Popen[str]:

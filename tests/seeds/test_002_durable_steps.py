@@ -12,7 +12,8 @@ import pytest
 
 from blaxel_jobs import JobManager, PermanentError
 from examples import durable_steps
-from tests.chaos.processes import Program, until
+from tests.chaos.processes import Program
+from tests.pace import until
 
 FILES = 2000
 
@@ -49,7 +50,7 @@ def steps_of(archive: Path) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_s2_11_the_archive_is_right_however_often_it_was_killed(tree: Path, tmp_path: Path) -> None:
     archive = tmp_path / "tree.tar.gz"
     command = (sys.executable, "-m", "examples.durable_steps", str(tree), str(archive))

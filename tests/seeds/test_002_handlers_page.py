@@ -8,9 +8,9 @@ from pathlib import Path
 import attrs
 
 from blaxel_jobs import RetryPolicy, Settings, define_job
-from blaxel_jobs.core.requests import MAX_TASKS
+from blaxel_jobs.core.bodies import MAX_TASKS
+from blaxel_jobs.core.reading import MAX_BODY
 from blaxel_jobs.define import JobDef
-from blaxel_jobs.server.body import MAX_BODY
 from blaxel_jobs.values import MAX_VALUE_BYTES
 from blaxel_jobs.worker.context import AsyncTaskContext, TaskContext
 from blaxel_jobs.worker.worker import DEFAULT_SLOTS
@@ -33,7 +33,7 @@ completed 42 2
 def test_s0_30_the_blocks_run_the_wrong_way_too(tmp_path: Path) -> None:
     code = "\n".join(re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=tmp_path, env=plain_environment(), capture_output=True, text=True, check=False, timeout=50)
+    done = subprocess.run(command, cwd=tmp_path, env=plain_environment(), capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.replace("taken", "kept") == PRINTED
 

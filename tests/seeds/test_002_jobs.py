@@ -13,6 +13,7 @@ import pytest
 
 from blaxel_jobs import ConfigError, InvalidRequest, Job, JobDef, JobManager, JobsClient, define_job
 from blaxel_jobs.stores import DatabaseJobStore
+from tests.pace import PATIENCE
 from tests.serving import plain_environment, serving
 
 STANDALONE = """
@@ -73,7 +74,7 @@ def test_s2_02_a_manager_is_made_of_a_url_or_a_dialect(said: str, tmp_path: Path
     store = DatabaseJobStore(dialect="sqlite", path=path) if said == "dialect" else f"sqlite:///{path}"
     with JobManager(store) as manager:
         run = manager.register(orders).trigger(Order("abc123"))
-        assert run.get_result(10) == Receipt("done abc123")
+        assert run.get_result(PATIENCE) == Receipt("done abc123")
     with JobManager(f"sqlite:///{path}", worker=False) as later:
         assert later.get_execution(run.id).result == {"result": "done abc123"}
 
@@ -82,14 +83,14 @@ def test_s2_03_register_gives_typed_handles(manager: JobManager) -> None:
     handle = manager.register(orders)
     assert isinstance(handle, Job)
     assert handle.name == "orders"
-    assert handle.trigger(Order("a")).get_result(10) == Receipt("done a")
+    assert handle.trigger(Order("a")).get_result(PATIENCE) == Receipt("done a")
     other = define_job("other", run=lambda: "other")
     both = manager.register(orders, other)  # the same definition again is the same job
     assert [each.name for each in both] == ["orders", "other"]
-    assert both[1].trigger().get_result(10) == "other"
+    assert both[1].trigger().get_result(PATIENCE) == "other"
     with pytest.raises(ConfigError, match="orders"):
         manager.register(define_job("orders", run=lambda: "another"))
-    assert handle.trigger(Order("b")).get_result(10) == Receipt("done b")
+    assert handle.trigger(Order("b")).get_result(PATIENCE) == Receipt("done b")
 
 
 @pytest.mark.parametrize("name", ["", "-a", "a b", "a/b", "ä", "x" * 1000, None, 5])
@@ -123,8 +124,8 @@ def check_refusals(handle: Job[Any, Any]) -> None:
         assert (refused.value.path or "").startswith(path), (payload, refused.value.path)
         assert isinstance(refused.value, ValueError)
     assert list(handle.list_executions()) == []
-    assert handle.trigger({"id": "plain"}).get_result(10) == Receipt("done plain")
-    assert handle.trigger(Order("typed", [1, 2])).get_result(10) == Receipt("done typed")
+    assert handle.trigger({"id": "plain"}).get_result(PATIENCE) == Receipt("done plain")
+    assert handle.trigger(Order("typed", [1, 2])).get_result(PATIENCE) == Receipt("done typed")
 
 
 def test_s2_05_a_bad_payload_is_refused_before_anything_is_created(manager: JobManager) -> None:
@@ -139,7 +140,7 @@ def test_s2_05_a_bad_payload_is_refused_by_the_client_too(tmp_path: Path) -> Non
 
 def test_s2_05_the_server_checks_what_a_handler_is_given_where_the_client_knows_no_definition(manager: JobManager) -> None:
     manager.register(orders)
-    failed = manager.trigger("orders", {"id": 5}, max_retries=3).wait_done(10)
+    failed = manager.trigger("orders", {"id": 5}, max_retries=3).wait_done(PATIENCE)
     assert failed.error is not None
     assert (failed.status, failed.error.kind, failed.attempts) == ("failed", "invalid_input", 1)
     assert "id" in failed.error.message
@@ -151,7 +152,7 @@ def test_s2_06_the_payload_arrives_as_its_type(kind: type, given: Any, manager: 
     job = manager.register(define_job("typed", input=kind, run=lambda step, payload: seen.append(payload)))
     plain = {Order: {"id": "a", "items": [1]}, Receipt: {"result": "a"}, Form: {"id": "a"}}[kind]
     for payload in (given, plain):
-        job.trigger(payload).get_result(10)
+        job.trigger(payload).get_result(PATIENCE)
     assert [type(each) for each in seen] == [kind, kind]
     assert seen == [given, given]
 
@@ -161,7 +162,7 @@ def test_s2_06_a_typed_dict_and_a_plain_dict_arrive_as_a_dict(kind: Any, manager
     seen: list[Any] = []
     job = manager.register(define_job("plain", input=kind, run=lambda step, payload: seen.append(payload)))
     given = {"id": "ä\u2028", "more": [None, {"deep": 1.5}]} if kind is not Draft else {"id": "ä\u2028"}
-    job.trigger(given).get_result(10)
+    job.trigger(given).get_result(PATIENCE)
     assert seen == [given]
     assert type(seen[0]) is dict
 
@@ -172,7 +173,7 @@ def test_s2_06_the_annotation_of_the_handler_is_enough(manager: JobManager) -> N
         return order.id
 
     job = manager.register(define_job("annotated", run=run))
-    assert job.trigger(Order("a")).get_result(10) == "a"
+    assert job.trigger(Order("a")).get_result(PATIENCE) == "a"
     with pytest.raises(InvalidRequest):
         job.trigger({"id": 5})
 
@@ -183,7 +184,7 @@ def wrong(value: Any) -> JobDef[Any, Any]:
 
 @pytest.mark.parametrize("value", [{"result": 5}, {}, "text", None, Order("a")])
 def test_s2_07_another_value_than_output_says_fails_the_job_for_good(value: Any, manager: JobManager) -> None:
-    failed = manager.register(wrong(value)).trigger().wait_done(10)
+    failed = manager.register(wrong(value)).trigger().wait_done(PATIENCE)
     assert failed.error is not None
     assert (failed.status, failed.error.kind, failed.attempts) == ("failed", "invalid_output", 1)
     assert re.search("Receipt|result", failed.error.message)
@@ -191,7 +192,7 @@ def test_s2_07_another_value_than_output_says_fails_the_job_for_good(value: Any,
 
 def test_s2_07_output_is_optional(manager: JobManager) -> None:
     job = manager.register(define_job("free", run=lambda: {"any": ["thing", 1]}))
-    assert job.trigger().get_result(10) == {"any": ["thing", 1]}
+    assert job.trigger().get_result(PATIENCE) == {"any": ["thing", 1]}
 
 
 def plain(step: Any, payload: Any) -> Any:
@@ -209,7 +210,7 @@ def short(step: Any) -> Any:
 @pytest.mark.parametrize("run", [plain, awaited, short])
 def test_s2_08_the_handler_is_a_def_or_an_async_def(run: Any, manager: JobManager) -> None:
     job = manager.register(define_job("my-job", run=run))
-    assert job.trigger({"id": "abc123"}).get_result(10) == ["abc123"]
+    assert job.trigger({"id": "abc123"}).get_result(PATIENCE) == ["abc123"]
 
 
 async def test_s2_08_async_handlers_run_in_the_callers_loop(store: str) -> None:
@@ -226,5 +227,5 @@ async def test_s2_08_async_handlers_run_in_the_callers_loop(store: str) -> None:
     here = asyncio.get_running_loop()
     async with JobManager(store) as manager:
         execution = await manager.register(define_job("my-job", run=run)).atrigger({"id": "abc123"})
-        await execution.aget_result(10)
+        await execution.aget_result(PATIENCE)
     assert loops == [True]

@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 
 from blaxel_jobs import IllegalTransition, JobManager, JobsClient, UnknownJob, define_job
-from tests.chaos.processes import until
+from tests.pace import PATIENCE, until
 from tests.remote.processes import Server, Worker
-
-PATIENCE = 20.0
 
 
 def test_s2_18_19_pending_running_completed(store: str) -> None:

@@ -168,6 +168,6 @@ def test_s2_18_21_22_the_snippets_of_the_document_run(tmp_path: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
     assert len(blocks) == DOCUMENT.count("## ") == 8
     command = [sys.executable, "-c", "\n".join(blocks)]
-    done = subprocess.run(command, cwd=tmp_path, env=plain_environment(), capture_output=True, text=True, check=False, timeout=50)
+    done = subprocess.run(command, cwd=tmp_path, env=plain_environment(), capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout == PRINTED

@@ -17,7 +17,8 @@ import attrs
 import pytest
 
 from blaxel_jobs import JobManager, define_job
-from tests.chaos.processes import Program, until
+from tests.chaos.processes import Program
+from tests.pace import PATIENCE, until
 from tests.seeds import five_steps
 from tests.serving import ROOT
 
@@ -31,7 +32,7 @@ def test_s2_09_a_step_is_a_closure_or_a_function_with_arguments(manager: JobMana
         closure = step.run("closure", lambda: payload["n"] + 1)
         return [closure, step.run("arguments", scale, closure, by=10), step.run("method", [3, 1, 2].index, 2)]
 
-    assert manager.register(steps).trigger({"n": 1}).get_result(10) == [2, 20, 2]
+    assert manager.register(steps).trigger({"n": 1}).get_result(PATIENCE) == [2, 20, 2]
 
 
 def test_s2_09_a_step_of_an_async_handler_is_sync_or_async(manager: JobManager) -> None:
@@ -48,7 +49,7 @@ def test_s2_09_a_step_of_an_async_handler_is_sync_or_async(manager: JobManager) 
         beside = await asyncio.gather(*[step.run(f"beside-{n}", scale, n, by=10) for n in range(3)])
         return [first, *beside, await step.run("sync", lambda: 5)]
 
-    assert manager.register(steps).trigger({"n": 1}).get_result(10) == [2, 0, 10, 20, 5]
+    assert manager.register(steps).trigger({"n": 1}).get_result(PATIENCE) == [2, 0, 10, 20, 5]
 
 
 def test_s2_10_a_step_runs_once_and_its_value_is_stored(manager: JobManager, tmp_path: Path) -> None:
@@ -67,7 +68,7 @@ def test_s2_10_a_step_runs_once_and_its_value_is_stored(manager: JobManager, tmp
         return value
 
     execution = manager.register(once).trigger()
-    assert execution.get_result(10) == "value"
+    assert execution.get_result(PATIENCE) == "value"
     assert effects.read_text() == "ran\n"
     assert [(row.name, row.kind, row.task) for row in execution.list_steps()] == [("work", "value", "task-0")]
     assert execution.refresh().attempts == 4
@@ -105,10 +106,10 @@ def test_s2_11_after_a_retry_stored_steps_are_not_run_again(manager: JobManager)
 
         return [step.run(f"step-{n}", work, n) for n in range(5)]
 
-    execution = manager.register(five).trigger().wait_done(10)
+    execution = manager.register(five).trigger().wait_done(PATIENCE)
     assert execution.status == "failed"
     broken = False
-    assert execution.retry().get_result(10) == [0, 1, 2, 3, 4]
+    assert execution.retry().get_result(PATIENCE) == [0, 1, 2, 3, 4]
     assert calls == ["step-0", "step-1", "step-2", "step-3", "step-3", "step-4"]
 
 
@@ -165,7 +166,7 @@ def test_s2_12_a_value_is_of_the_functions_type_live_and_replayed(manager: JobMa
         if step.attempt == 1:
             raise ConnectionError("once more, from what is stored")
 
-    manager.register(typed).trigger().get_result(10)
+    manager.register(typed).trigger().get_result(PATIENCE)
     live, replayed = seen
     assert live == replayed
     assert [type(value) for value in live] == [type(value) for value in replayed] == [User, Price, list, tuple, type(None)]
@@ -204,7 +205,7 @@ REVEALED = ["User", "int", "User", "User", "dict[str, int]", "dict[str, int]"]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
 def test_s2_12_the_type_of_a_step_is_inferred_from_its_function(checker: str, tmp_path: Path) -> None:
     (tmp_path / "typed.py").write_text(TYPED)
@@ -232,7 +233,7 @@ def test_s2_13_a_name_is_used_once(manager: JobManager) -> None:
         step.run("step", calls.append, "first")
         step.run("step", calls.append, "second")
 
-    failed = manager.register(twice).trigger().wait_done(10)
+    failed = manager.register(twice).trigger().wait_done(PATIENCE)
     assert failed.error is not None
     assert (failed.status, failed.error.type, failed.error.kind, failed.attempts) == ("failed", "DuplicateStep", "permanent", 1)
     assert "'step'" in failed.error.message
@@ -247,7 +248,7 @@ def test_s2_13_a_sleep_and_an_event_have_names_of_their_own_too(manager: JobMana
 
     job = manager.register(mixed)
     for payload in ("sleep", "run", "wait_for_event"):
-        error = job.trigger(payload).wait_done(10).error
+        error = job.trigger(payload).wait_done(PATIENCE).error
         assert error is not None
         assert error.type == "DuplicateStep"
 
@@ -279,8 +280,8 @@ def test_s2_11_what_is_not_stored_yet_may_have_changed_when_the_handler_is_calle
         return step.run("send", lambda: sum(rows))
 
     with JobManager(store) as manager:
-        execution = manager.register(first).trigger().wait_done(10)
+        execution = manager.register(first).trigger().wait_done(PATIENCE)
         assert execution.status == "failed"
     with JobManager(store) as manager:
         manager.register(mended)
-        assert manager.retry_execution(execution.id).get_result(10) == 3
+        assert manager.retry_execution(execution.id).get_result(PATIENCE) == 3

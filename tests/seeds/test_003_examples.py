@@ -15,17 +15,16 @@ import pytest
 
 from blaxel_jobs import JobManager
 from examples.import_csv import CHUNK, ROWS, Source, import_csv, write_orders
-from tests.chaos.processes import Program, until
+from tests.chaos.processes import Program
+from tests.pace import PATIENCE, until
 from tests.serving import plain_environment
-
-PATIENCE = 30.0
 
 
 @pytest.mark.slow
 def test_s3_25_images_are_made_by_several_processes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "examples.images", str(tmp_path / "images"), "160", "6"]
     with subprocess.Popen(command, env=plain_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
-        out, err = program.communicate(timeout=50)
+        out, err = program.communicate(timeout=120)
     assert program.returncode == 0, err
     processes = [int(number) for number in re.findall(r"by process (\d+)$", out, re.MULTILINE)]
     assert len(processes) == 6
@@ -60,7 +59,7 @@ def png(path: Path) -> tuple[int, int, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_s3_26_an_import_that_was_killed_brings_every_row_once(tmp_path: Path) -> None:
     table, database = tmp_path / "orders.csv", tmp_path / "orders.db"
     write_orders(table)

@@ -14,10 +14,10 @@ import pytest
 from blaxel_jobs import InvalidRequest, JobManager, JobsClient
 from blaxel_jobs.stores import open_store
 from examples.feature_package.invoice_feature.jobs import Invoice, Line, Total, invoice_total
-from tests.chaos.processes import Program, until
+from tests.chaos.processes import Program
+from tests.pace import PATIENCE, until
 from tests.serving import CLI, ROOT, plain_environment
 
-PATIENCE = 20.0
 INVOICE = {
     "customer": "Größe & Söhne",
     "lines": [{"text": "screws", "price": "0.05", "count": 200}, {"text": "hammer", "price": "12"}],
@@ -70,7 +70,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
     source = copytree(ROOT / "examples" / "feature_package", folder / "source")
     command = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--target"]
-    subprocess.run([sys.executable, *command, str(folder / "packages"), str(source)], check=True, timeout=50)
+    subprocess.run([sys.executable, *command, str(folder / "packages"), str(source)], check=True, timeout=120)
     return folder / "packages"
 
 

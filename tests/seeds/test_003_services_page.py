@@ -28,7 +28,13 @@ small b.png
 def test_s3_15_16_18_the_block_runs(tmp_path: Path) -> None:
     code = "\n".join(re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=plain_environment(), capture_output=True, text=True, check=False, timeout=50
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=plain_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == sorted(PRINTED.splitlines())

@@ -13,7 +13,7 @@ import pytest
 
 from tests.serving import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 DEFINITIONS = (Path(__file__).parent / "definitions.py").read_text()
 MISTAKES = """

@@ -39,8 +39,20 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    for worker in bench.workers:
-        worker.stop(grace=1)
+def make_bench() -> Iterator[Callable[[], Bench]]:
+    """Makes benches, for tests that take more than one try. Their workers are stopped at the end."""
+    benches: list[Bench] = []
+
+    def make() -> Bench:
+        benches.append(Bench())
+        return benches[-1]
+
+    yield make
+    for bench in benches:
+        for worker in bench.workers:
+            worker.stop(grace=1)
+
+
+@pytest.fixture
+def bench(make_bench: Callable[[], Bench]) -> Bench:
+    return make_bench()

@@ -26,6 +26,7 @@ from blaxel_jobs.core.reports import (
     Stepped,
 )
 from blaxel_jobs.errors import LeaseLost, Unavailable
+from tests.pace import PATIENCE
 
 ENDED = ("completed", "failed", "cancelled")
 
@@ -112,7 +113,7 @@ class FakeLeases:
         return task
 
     def wait(
-        self, task: FakeTask, until: Callable[[FakeTask], bool] = lambda task: task.status in ENDED, seconds: float = 10
+        self, task: FakeTask, until: Callable[[FakeTask], bool] = lambda task: task.status in ENDED, seconds: float = PATIENCE
     ) -> FakeTask:
         """Until something is true of a task: unless told, that it has ended."""
         with self._changed:
@@ -143,7 +144,7 @@ class FakeLeases:
     def send(self, task: FakeTask, name: str, payload: Any) -> None:
         with self._changed:
             text = msgspec.json.encode(payload).decode()
-            if task.awaiting == name:
+            if task.status == "pending" and task.steps.get(name, ("",))[0] == "wait":
                 task.steps[name] = ("event", text, 0.0)
                 task.awaiting, task.due = None, 0.0
             else:
@@ -210,9 +211,7 @@ class FakeLeases:
                 if task.due > now:
                     next_due = min(next_due, task.due)
                 elif len(leased) < limit:
-                    if task.awaiting is not None:
-                        task.steps[task.awaiting] = ("timeout", None, 0.0)
-                        task.awaiting = None
+                    task.awaiting = None
                     leased.append(self._begin(task, now))
             self._changed.notify_all()
         return leased, next_due
@@ -263,7 +262,7 @@ class FakeLeases:
             case Slept():
                 _, _, due = task.steps.setdefault(report.name, ("sleep", None, now + report.seconds))
                 if due - now > report.in_place:
-                    task.status, task.due = "pending", due
+                    task.status, task.due = "pending", self._next_rest(task, now)
                     return Answer(suspended=True)
                 return Answer(stop=task.paused, kind="sleep", remaining=max(0.0, due - now))
             case Awaited():
@@ -278,8 +277,17 @@ class FakeLeases:
             return Answer(stop=task.paused, kind="event", value=sent[1])
         due = float("inf") if report.timeout is None else now + report.timeout
         _, _, due = task.steps.setdefault(report.name, ("wait", None, due))
-        task.status, task.due, task.awaiting = "pending", due, report.name
+        if due <= now:
+            task.steps[report.name] = ("timeout", None, 0.0)
+            return Answer(stop=task.paused, kind="timeout")
+        if not report.suspends:
+            return Answer(stop=task.paused, remaining=0.0 if due == float("inf") else due - now)
+        task.status, task.due, task.awaiting = "pending", self._next_rest(task, now), report.name
         return Answer(suspended=True)
+
+    def _next_rest(self, task: FakeTask, now: float) -> float:
+        rests = [due for kind, _, due in task.steps.values() if kind in ("sleep", "wait") and due > now]
+        return min(rests, default=float("inf"))
 
     def _wake(self) -> None:
         for loop, claim in list(self._claims.items()):

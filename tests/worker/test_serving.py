@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from random import Random
 from typing import Any
 
@@ -14,6 +13,7 @@ from blaxel_jobs.errors import ConfigError
 from blaxel_jobs.system import SystemClock
 from blaxel_jobs.worker import AsyncTaskContext, TaskContext, Worker
 from blaxel_jobs.worker.context import current
+from tests.pace import PATIENCE, until
 
 from .conftest import Bench
 from .fake_leases import FakeLeases
@@ -92,16 +92,11 @@ def test_a_hook_that_fails_at_the_end_is_logged(bench: Bench, caplog: pytest.Log
 def test_heartbeats_are_for_what_is_held(bench: Bench) -> None:
     gate = threading.Event()
     bench.leases.heartbeat_every = 0.01
-    task = bench.begin(lambda: gate.wait(5))
+    task = bench.begin(lambda: gate.wait(PATIENCE))
     bench.leases.wait(task, lambda task: task.status == "running")
-    deadline = time.monotonic() + 5
-    while bench.leases.held != {task.lease}:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    until(lambda: bench.leases.held == {task.lease})
     bench.leases.take_away(task, tell=False)
-    while bench.workers[0].holding:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    until(lambda: not bench.workers[0].holding)
     gate.set()
 
 
