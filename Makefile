@@ -35,7 +35,7 @@ $(PLATFORM)/node_modules/.installed: $(PLATFORM)/package-lock.json
 
 # Only the checks and tests of the TypeScript package need node: they fail without it.
 $(TYPESCRIPT)/node_modules/.installed: $(TYPESCRIPT)/package-lock.json
-	@if node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null; then \
+	@if node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null; then \
 		cd $(TYPESCRIPT) && npm ci --silent --ignore-scripts --no-audit --no-fund && touch node_modules/.installed; \
 	else echo "the TypeScript package cannot be checked and tested here: that takes node >= 20 with npm" >&2; fi
 

@@ -149,15 +149,14 @@ export class Connection {
     const began = this.now();
     const response = await this.send(op, parameters, extra, most, read);
     const { status, headers, text } = response;
-    // Who names no time in its first answer is no mock.
-    const elapsed = (this.#slept !== undefined || !this.contract) && headers.get("Mock-Elapsed");
+    const elapsed = headers.get("Mock-Elapsed");
     if (elapsed) {
       this.#slept ??= 0;
       this.#ahead += Math.max(0, began + +elapsed * 1000 - this.now());
       this.missing.add("POST /watch"); // it brings nothing as long as nobody waits in its time
     }
     let answer: any = status === 200 ? parse(text) : undefined;
-    const both = !(this.contract || this.learn(response)) && status === 200 && PLATFORM_TOO.test(op);
+    const both = !this.learn(response) && status === 200 && PLATFORM_TOO.test(op);
     if (both && answer && this.contract === undefined) this.contract = saysDone(answer) ? undefined : false;
     check(response);
     const field = op.split(" ")[2];
