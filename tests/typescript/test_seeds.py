@@ -44,7 +44,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     npm = ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", str(folder)]
     subprocess.run(npm, cwd=PACKAGE, check=True, capture_output=True, timeout=PATIENCE)
     with tarfile.open(next(folder.glob("*.tgz"))) as packed:
-        packed.extractall(folder / "node_modules", filter="data")
+        packed.extraction_filter = getattr(tarfile, "data_filter", None)  # not in the first releases of Python 3.11
+        packed.extractall(folder / "node_modules")
     (folder / "node_modules" / "package").rename(folder / "node_modules" / "blaxel-jobs")
     shutil.copytree(PACKAGE / "node_modules" / "zod", folder / "node_modules" / "zod")
     (folder / "package.json").write_text('{"type": "module"}')
