@@ -101,6 +101,7 @@ def _new(scope: Scope, create: Create, id: str | None = None, batch: str | None 
 
 def _instead(scope: Scope, new: Execution, create: Create) -> Created | RequestError | None:
     """What a create is answered that may not have this execution, which was just made for it."""
+    scope.give_back()  # those that have room by now are in line before it
     key = new.concurrency_key
     if key is not None:
         if create.on_conflict is OnConflict.COALESCE:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from blaxel_jobs.core.records import Failure
 from blaxel_jobs.core.reports import Completed, Failed, Released, Slept
-from blaxel_jobs.engine.commands import Tell
+from blaxel_jobs.core.requests import read_create
+from blaxel_jobs.engine.commands import CreateExecution, Define, Tell
 from blaxel_jobs.errors import InvalidRequest, KeyInUse, TooManyRequests
 from blaxel_jobs.words import FailureKind, WaitingFor
 
@@ -96,6 +98,20 @@ def test_who_may_not_queue_is_refused_behind_those_in_line(harness: Harness) -> 
     with pytest.raises(TooManyRequests):
         create(harness, allowQueue=False)
     assert len(claimed(harness)) == 3  # two of one execution
+
+
+def test_those_who_were_parked_stand_in_line_as_soon_as_there_is_room(harness: Harness) -> None:
+    """Also in the transaction that makes the room: whoever may not queue has come behind them."""
+    harness.define(concurrency=1)
+    first, parked = create(harness), create(harness)
+    assert claimed(harness) == [first]
+    definition = harness.engine.definitions.get("default", "job")
+    assert definition is not None
+    raised = Define(replace(definition, concurrency=2))
+    late = CreateExecution(read_create("default", "job", {"input": None, "allowQueue": False}))
+    _, refused = harness.engine._apply([raised, late])
+    assert isinstance(refused, TooManyRequests)
+    assert claimed(harness) == [parked]
 
 
 def test_those_behind_a_full_key_are_not_in_line(harness: Harness) -> None:
