@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from ..core import states
-from ..core.records import RESTS, Execution, LeaseRef, Signal, Step, Task
+from ..core.records import Execution, LeaseRef, Signal, Step, Task
 from ..core.reports import Answer, Awaited, Completed, Crashed, Failed, Noted, Released, Report, Slept, Stepped
 from ..core.retry import retry_delay
 from ..errors import LeaseLost
@@ -115,9 +115,8 @@ def _awaited(scope: Scope, work: Work, task: Task, report: Awaited) -> Answer:
 
 def _next_rest(scope: Scope, work: Work, task: Task) -> float | None:
     """When to wake a task: when the first of its sleeps and waits ends, which may go on beside each other."""
-    saved = scope.transaction.next_rest(task.seq, scope.now)
-    just_now = [step.due_at for step in work.steps if step.task == task.seq and step.kind in RESTS and step.due_at is not None]
-    return min(just_now if saved is None else [saved, *just_now], default=None)
+    work.save()  # the batch may have begun rests of it, and ended some
+    return scope.transaction.next_rest(task.seq, scope.now)
 
 
 def _come(scope: Scope, work: Work, task: Task, report: Awaited, wait: Step | None) -> Step | None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from blaxel_jobs.core.reports import Answer, Awaited, Completed, Slept
+from blaxel_jobs.engine.commands import Tell
 
 from .conftest import Harness
 
@@ -38,6 +39,23 @@ def test_a_wait_that_ends_beside_a_sleep_wakes_the_task(harness: Harness, id: st
     harness.pass_time(3.0)
     [leased] = harness.claim()
     assert harness.tell(leased, Awaited("go", 3.0, suspends=False)).kind == "timeout"
+
+
+@pytest.mark.parametrize("over", ["slept", "sent"])
+def test_a_rest_that_is_over_when_its_report_comes_wakes_nobody(harness: Harness, id: str, over: str) -> None:
+    """Also when it comes in one transaction with the wait that the task then sleeps through."""
+    [leased] = harness.claim()
+    beside: Slept | Awaited = Slept("nap", 0.0, 0.0)
+    if over == "sent":
+        beside = Awaited("sent", 30.0, suspends=False)
+        harness.tell(leased, beside)
+        harness.send(id, "sent")
+    answers = harness.engine._apply([Tell(leased.lease, beside), Tell(leased.lease, Awaited("go", 60.0))])
+    assert [answer.suspended for answer in answers] == [False, True]
+    harness.pass_time(59.0)
+    assert harness.claim() == []
+    harness.pass_time(1.0)
+    assert len(harness.claim()) == 1
 
 
 def test_an_event_wakes_a_task_that_sleeps_beside_its_wait(harness: Harness, id: str) -> None:

@@ -8,16 +8,20 @@ from typing import Any
 
 Row = dict[str, Any]
 Lease = tuple[str, int, int]
-
-OPEN = ("pending", "running", "paused")
-ENDED = ("completed", "failed", "cancelled")
-RANKS = {"critical": 0, "high": 1, "medium": 2, "low": 3}
-BACK: Row = {"status": "pending", "why": None, "due": inf}
+OPEN, ENDED = ("pending", "running", "paused"), ("completed", "failed", "cancelled")
+RANKS = ("critical", "high", "medium", "low")
+BACK: Row = {"status": "pending", "why": None, "due": inf, "awaiting": None}
+NEW: Row = {**BACK, "goes_on": False, "attempt": 0, "errors": 0, "losses": 0, "token": 0, "result": None, "error": None}
 OPTIONS: Row = {"maxRetries": ("retries", 0), "retryDelayMs": ("retry_delay", 1000), "timeoutMs": ("timeout", inf)}
 
 
 class Refused(Exception):
     """The word of the error that is answered."""
+
+
+def refuse(word: str, if_so: bool) -> None:
+    if if_so:
+        raise Refused(word)
 
 
 class Reference:
@@ -35,14 +39,14 @@ class Reference:
         others = [each for each in self.executions.values() if each["job"] == job and each["key"] == execution["key"] is not None]
         waiting = [each for each in others if status(each) == "pending" and not each["started"]]
         ahead = (self._in_line(job), len(waiting))
-        full = [of_key for of_key, most, having in self._limits(execution) if len(having) + ahead[of_key] >= most]
+        full = [of_key for of_key, room in self._room(job, execution["key"]).items() if room <= ahead[of_key]]
         if said.get("onConflict") == "coalesce" and waiting:
             return "coalesced", waiting[0]["id"]
-        if said.get("onConflict") == "reject" and True in full:
-            raise Refused("key_in_use")
-        if not said.get("allowQueue", True) and full:
-            raise Refused("too_many_requests")
+        refuse("key_in_use", said.get("onConflict") == "reject" and True in full)
+        refuse("too_many_requests", not said.get("allowQueue", True) and bool(full))
         self.executions[id] = execution
+        if said.get("autoStart", True):
+            self.steer(id, "start")
         return "created", id  # the disposition, and of which
 
     def create_batch(self, batch: str, items: list[tuple[str, int, Row]]) -> str:
@@ -51,8 +55,8 @@ class Reference:
         keys = [(job, said["idempotencyKey"]) for job, _, said in items if "idempotencyKey" in said]
         try:
             made = [self.create(f"{batch}-{place}", *item, batch) for place, item in enumerate(items) if len({*keys}) == len(keys)]
-            if [id for _, id in made] != [f"{batch}-{place}" for place in range(len(items))] or len({said for said, _ in made}) > 1:
-                raise Refused("conflict")
+            ids = [f"{batch}-{place}" for place in range(len(items))]
+            refuse("conflict", [id for _, id in made] != ids or len({said for said, _ in made}) > 1)
         except Refused:
             self.executions = before
             raise
@@ -64,11 +68,11 @@ class Reference:
         wanted = [each for each in self.executions.values() if not each["paused"] and (jobs is None or each["job"] in jobs)]
         for execution in sorted(wanted, key=lambda each: each["rank"]):
             for index, task in enumerate(execution["tasks"]):
-                limits = self._limits(execution)
+                room = self._room(execution["job"], execution["key"])
                 under_way = any(each["status"] == "running" for each in execution["tasks"])
-                may = execution["slot"] or under_way or all(len(having) < most for _, most, having in limits)
+                may = execution["slot"] or under_way or all(free > 0 for free in room.values())
                 if may and len(given) < limit and task["status"] == "pending" and task["why"] is None:
-                    execution["slot"] = execution["slot"] or (bool(limits) and not under_way)
+                    execution["slot"] = execution["slot"] or (bool(room) and not under_way)
                     if not execution["started"]:
                         self._bind(execution)
                         execution.update(started=True, deadline=self.now + execution["timeout"] / 1000)
@@ -78,12 +82,11 @@ class Reference:
         return given
 
     def live(self) -> set[Lease]:
-        rows = ((execution["id"], place) for execution in self.executions.values() for place in enumerate(execution["tasks"]))
-        return {(id, index, task["token"]) for id, (index, task) in rows if task["status"] == "running"}
+        rows = ((id, index, task) for id, each in self.executions.items() for index, task in enumerate(each["tasks"]))
+        return {(id, index, task["token"]) for id, index, task in rows if task["status"] == "running"}
 
     def tell(self, lease: Lease, kind: str, **report: Any) -> Row:
-        if lease not in self.live():
-            raise Refused("lease_lost")
+        refuse("lease_lost", lease not in self.live())
         execution, answer = self.executions[lease[0]], Row()
         task = execution["tasks"][lease[1]]
         if kind == "completed":
@@ -107,42 +110,41 @@ class Reference:
     def tick(self, dead: str | None = None) -> int:
         """Leases that are over, or of dead workers, are lost; waits that are over end; executions out of time fail."""
         rows = [(execution, task) for execution in self.executions.values() for task in execution["tasks"]]
-        waited = [task for of, task in rows if task["status"] == "pending" and not of["paused"] and task["due"] <= self.now]
         running = sorted([row for row in rows if row[1]["status"] == "running"], key=lambda row: row[1]["due"])
         gone = [row for row in running if row[1]["due"] <= self.now or row[1]["worker"].startswith(dead or "nobody")]
         lost = [self._lose(*row) for row in gone if row[1]["status"] == "running"]  # the failure of one may end another
-        for task in [task for task in waited if task["status"] == "pending"]:
-            task.update(why=None, due=inf, awaiting=None)
-        for execution in self.executions.values():
-            if execution["deadline"] <= self.now:
-                self._end(execution, execution["tasks"], "failed", "timeout")
+        for task in [task for of, task in rows if task["status"] == "pending" and not of["paused"] and task["due"] <= self.now]:
+            task.update(BACK)
+        for execution in [each for each in self.executions.values() if each["deadline"] <= self.now]:
+            self._end(execution, execution["tasks"], "failed", "timeout")
         return len(lost)
 
     def delete(self, id: str, force: bool) -> None:
-        if status(self.executions[id]) in OPEN and not force:
-            raise Refused("illegal_transition")
+        refuse("illegal_transition", status(self.executions[id]) in OPEN and not force)
         del self.executions[id]
 
     def send(self, id: str, name: str, payload: Any, event_id: str) -> str:
         execution = self.executions[id]
         if any(signal["id"] == event_id for signal in execution["signals"]):
             return "existing"
-        if status(execution) in ENDED:
-            raise Refused("illegal_transition")
+        refuse("illegal_transition", status(execution) in ENDED)
         resting = [task for task in execution["tasks"] if task["goes_on"] and task["why"] in ("time", "event")]
         waiting = [task for task in resting if task["steps"].get(name, {}).get("kind") == "wait"]
         execution["signals"].append({"id": event_id, "name": name, "payload": payload, "taken": bool(waiting)})
         for task in sorted(waiting, key=lambda task: task["steps"][name]["at"])[:1]:
             task["steps"][name] = {"kind": "event", "value": payload}
-            task.update(why=None, due=inf, awaiting=None)
+            task.update(BACK)
         return "taken" if waiting else "kept"
 
     def steer(self, id: str, verb: str) -> None:
         execution = self.executions[id]
-        if status(execution) not in {"retry": ("failed",), "cancel": (*OPEN, "cancelled")}.get(verb, OPEN):
-            raise Refused("illegal_transition")
+        refuse(
+            "illegal_transition", status(execution) not in {"retry": ("failed",), "cancel": (*OPEN, "cancelled")}.get(verb, OPEN)
+        )
         if verb == "start" and not execution["paused"] and execution["tasks"][0]["why"] == "start":
-            self._release(execution)
+            later = execution["run_at"] > self.now
+            for task in execution["tasks"]:
+                task.update(why="time" if later else None, due=execution["run_at"] if later else inf)
         elif verb == "pause" and not execution["paused"]:
             execution.update(paused=True, left=max(0.0, execution["deadline"] - self.now), deadline=inf)
         elif verb == "resume" and execution["paused"]:
@@ -162,15 +164,13 @@ class Reference:
         if error != "error" or task["errors"] > execution["retries"]:
             return self._end(execution, [task], "failed", error)
         execution["retried"] += 1
-        due = self.now + (execution["retry_delay"] / 1000 if retry_after is None else retry_after)
-        return task.update(BACK, why="retry", due=due, error=error)
+        delay = execution["retry_delay"] / 1000 if retry_after is None else retry_after
+        return task.update(BACK, why="retry", due=self.now + delay, error=error)
 
     def _slept(self, execution: Row, task: Row, name: str, seconds: float, in_place: float) -> Row | None:
         step = task["steps"].setdefault(name, {"kind": "sleep", "due": self.now + seconds})
         remaining = max(0.0, step["due"] - self.now)
-        if remaining <= in_place:
-            return {"kind": "sleep", "remaining": remaining}
-        return task.update(BACK, goes_on=True, why="time", due=self._next_rest(task)) or {"suspended": True}
+        return {"kind": "sleep", "remaining": remaining} if remaining <= in_place else self._rest(task, why="time")
 
     def _awaited(self, execution: Row, task: Row, name: str, timeout: float | None, suspends: bool) -> Row | None:
         until = self.now + (inf if timeout is None else timeout)
@@ -181,28 +181,25 @@ class Reference:
             step = task["steps"][name] = {"kind": "event", "value": sent[0]["payload"]}
         elif step["kind"] == "wait" and step["due"] <= self.now:
             step = task["steps"][name] = {"kind": "timeout"}
-        elif step["kind"] == "wait" and not suspends:
-            return {"remaining": 0.0 if step["due"] == inf else step["due"] - self.now}
         elif step["kind"] == "wait":
-            return task.update(BACK, goes_on=True, why="event", due=self._next_rest(task), awaiting=name) or {"suspended": True}
+            left = 0.0 if step["due"] == inf else step["due"] - self.now
+            return self._rest(task, why="event", awaiting=name) if suspends else {"remaining": left}
         return {"kind": step["kind"], "value": step.get("value")}
 
-    def _next_rest(self, task: Row) -> float:
+    def _rest(self, task: Row, **why: str) -> Row:
         rests = [each["due"] for each in task["steps"].values() if each["kind"] in ("sleep", "wait")]
-        return min((due for due in rests if due > self.now), default=inf)
+        task.update(BACK, goes_on=True, due=min((due for due in rests if due > self.now), default=inf), **why)
+        return {"suspended": True}
 
     def _lose(self, execution: Row, task: Row) -> None:
-        task["losses"] += 1
+        task.update(BACK, losses=task["losses"] + 1)
         execution["lost"].append(task["worker"])
-        if task["losses"] <= self.max_recoveries:
-            return task.update(BACK) or self._settle(execution)
-        return self._end(execution, [task], "failed", "worker_lost")
+        self._end(execution, [task] if task["losses"] > self.max_recoveries else [], "failed", "worker_lost")
 
     def _end(self, execution: Row, tasks: list[Row], how: str, error: str | None = None) -> None:
-        for task in tasks:
-            if task["status"] in OPEN:
-                task.update(status=how, why=None, due=inf, awaiting=None, error=error or task["error"])
-                execution["error"] = execution["error"] or error
+        for task in [task for task in tasks if task["status"] in OPEN]:
+            task.update(BACK, status=how, error=error or task["error"])
+            execution["error"] = execution["error"] or error
         self._settle(execution)
 
     def _settle(self, execution: Row) -> None:
@@ -214,53 +211,35 @@ class Reference:
             execution["slot"] = False
 
     def _new(self, id: str, job: str, tasks: int, said: Row, batch: str | None) -> Row:
-        task = {**BACK, "why": "start", "awaiting": None, "worker": "", "goes_on": False, "result": None, "error": None}
-        task.update(dict.fromkeys(("attempt", "errors", "losses", "token"), 0))
-        execution: Row = {
+        return self._bind({
             "id": id, "job": job, "batch": batch, "body": (tasks, said), "key": said.get("concurrencyKey"), "retried": 0,
-            "run_at": self.now + said.get("delayMs", 0) / 1000, "fail_fast": said.get("failFast", False), "paused": False,
-            "cancelled": False, "slot": False, "started": False, "bound": False, "deadline": inf, "left": inf, "error": None,
-            "rank": RANKS[said.get("priority") or self.jobs.get(job, {}).get("priority", "medium")], "signals": [], "lost": [],
-            "tasks": [{**task, "steps": {}} for _ in range(tasks)],
+            "run_at": self.now + said.get("delayMs", 0) / 1000, "fail_fast": said.get("failFast", False), "error": None,
+            **dict.fromkeys(("paused", "cancelled", "slot", "started", "bound"), False), "deadline": inf, "left": inf,
+            "rank": RANKS.index(said.get("priority") or self.jobs.get(job, {}).get("priority", "medium")),
+            "tasks": [{**NEW, "why": "start", "steps": {}} for _ in range(tasks)], "signals": [], "lost": [],
             "own": {OPTIONS[name][0]: said[name] for name in said if name in OPTIONS},
-        }  # fmt: skip
-        self._bind(execution)
-        if said.get("autoStart", True):
-            self._release(execution)
-        return execution
+        })  # fmt: skip
 
-    def _bind(self, execution: Row) -> None:
+    def _bind(self, execution: Row) -> Row:
         """The defaults of a job's definition freeze in its executions when they are created, or with their first claim."""
         if not execution["bound"]:
-            execution.update(
-                {**dict(OPTIONS.values()), **self.jobs.get(execution["job"], {}).get("defaults", {}), **execution["own"]}
-            )
-            execution["bound"] = execution["job"] in self.jobs
-
-    def _release(self, execution: Row) -> None:
-        later = execution["run_at"] > self.now
-        for task in execution["tasks"]:
-            task.update(why="time" if later else None, due=execution["run_at"] if later else inf)
+            defaults = self.jobs.get(execution["job"], {}).get("defaults", {})
+            execution.update({**dict(OPTIONS.values()), **defaults, **execution["own"]}, bound=execution["job"] in self.jobs)
+        return execution
 
     def _in_line(self, job: str) -> int:
         """How many of a job get a slot of it as soon as somebody asks; those behind a full key do not."""
-        ready: Row = {}
-        for each in self.executions.values():
-            now = {task["status"] for task in each["tasks"] if task["status"] != "pending" or task["why"] is None}
-            if each["job"] == job and not (each["slot"] or each["paused"] or "running" in now) and "pending" in now:
-                ready[each["key"]] = ready.get(each["key"], 0) + 1
-        room = {key: self.jobs.get(job, {}).get("per_key", 1) - len(self._having(job, key)) for key in ready if key is not None}
-        return sum(number if key is None else min(number, max(0, room[key])) for key, number in ready.items())
+        mine = [each for each in self.executions.values() if each["job"] == job and not (each["slot"] or each["paused"])]
+        seen = [(each["key"], {(task["status"], task["why"]) for task in each["tasks"]}) for each in mine]
+        keys = [key for key, tasks in seen if ("pending", None) in tasks and ("running", None) not in tasks]
+        return sum(min(keys.count(key), max(0, self._room(job, key).get(True, len(keys)))) for key in {*keys})
 
-    def _having(self, job: str, key: str) -> list[Row]:
-        return [each for each in self.executions.values() if each["slot"] and each["job"] == job and each["key"] == key]
-
-    def _limits(self, execution: Row) -> list[tuple[bool, int, list[Row]]]:
-        """(of the key, limit, who has a slot) for its job and for its key."""
-        job, key = self.jobs.get(execution["job"], {}), execution["key"]
-        having = [each for each in self.executions.values() if each["slot"] and each["job"] == execution["job"]]
-        limits = [(False, job["concurrency"], having)] if job.get("concurrency") else []
-        return limits if key is None else [*limits, (True, job.get("per_key", 1), self._having(execution["job"], key))]
+    def _room(self, job: str, key: str | None) -> dict[bool, int]:
+        """How many slots are free of a key, and of its job, as far as there is a limit, by whether it is the key's."""
+        said = self.jobs.get(job, {})
+        keys = [each["key"] for each in self.executions.values() if each["slot"] and each["job"] == job]
+        of_job = {False: said["concurrency"] - len(keys)} if said.get("concurrency") else {}
+        return of_job if key is None else {**of_job, True: said.get("per_key", 1) - keys.count(key)}
 
 
 def status(execution: Row) -> str:
