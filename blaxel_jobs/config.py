@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 import attrs
 
 from .errors import ConfigError
+from .nearest import meant
 
 PLATFORM: Final = "https://api.blaxel.ai/v0"
 LOCAL: Final = "http://127.0.0.1:8080/v0"
@@ -247,11 +248,7 @@ def _checked(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
 def _canonical(name: str) -> str:
     name = _ALIASES.get(name, name)
     if name not in _SETTINGS:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, [*_SETTINGS, *_ALIASES], n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(_SETTINGS)}"
-        raise ConfigError(f"{name!r} is no setting: {hint}")
+        raise ConfigError(f"{name!r} is no setting: {meant(name, _SETTINGS)}")
     return name
 
 

@@ -9,6 +9,7 @@ import attrs
 
 from .client.types import UNSET, Unset
 from .errors import InvalidRequest
+from .nearest import meant
 from .policy import RetryPolicy, milliseconds, wire_policy
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ _NEW_ON_OURS: Final = (
     "concurrency_key", "on_conflict",
 )  # fmt: skip
 """Fields that change what an execution does, and that the platform does not have."""
+_IGNORED: Final = ("id", "job_id", "workspace_id")
+"""Fields that the contract takes from the platform's SDKs, and nobody need write."""
 _NAMES: Final = {"delay_ms": "delay", "retry_delay_ms": "retry_delay", "timeout_ms": "timeout"}
 _MILLISECONDS: Final = {python: wire for wire, python in _NAMES.items()}
 
@@ -88,7 +91,8 @@ def create_body(
             raise InvalidRequest(f"{field or 'the request'} cannot be read: {error}", path=field) from None
         unknown = sorted(str(name) for name in given.keys() - request.to_dict().keys())
         if unknown:
-            raise InvalidRequest(f"the contract knows no field {unknown[0]}", path=unknown[0])
+            known = [_camel(field.name) for field in attrs.fields(CreateJobExecutionRequest) if field.name not in _IGNORED]
+            raise InvalidRequest(f"the contract knows no field {unknown[0]}: {meant(unknown[0], known)}", path=unknown[0])
     elif not isinstance(request, CreateJobExecutionRequest):
         raise InvalidRequest(f"a request is a CreateJobExecutionRequest or a mapping, not {type(request).__name__}")
     mended: dict[str, Any] = {}
@@ -134,9 +138,10 @@ def batch_item(item: Mapping[str, Any], index: int) -> "BatchItem":
 
 def chosen_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that are set, as the fields of a generated model. Raises InvalidRequest, TypeError for one that there is not."""
-    extra = options.keys() - CreateOptions.__annotations__.keys()
+    known = CreateOptions.__annotations__
+    extra = options.keys() - known.keys()
     if extra:
-        raise TypeError(f"there is no option {min(extra)!r}; there are {', '.join(CreateOptions.__annotations__)}")
+        raise TypeError(f"there is no option {min(extra)!r}: {meant(min(extra), known)}")
     chosen: dict[str, Any] = {}
     for name, value in options.items():
         if value is None:
@@ -168,6 +173,11 @@ def for_platform(body: "CreateJobExecutionRequest") -> "CreateJobExecutionReques
 def is_ours(body: "CreateJobExecutionRequest") -> bool:
     """Does it say what the platform reads otherwise, or not at all."""
     return not isinstance(body.input, Unset) or any(not isinstance(getattr(body, name), Unset) for name in _NEW_ON_OURS)
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def _plain(option: Any) -> Any:

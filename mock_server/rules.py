@@ -1,12 +1,12 @@
 """Reading rules of faults from plain data: arguments, requests to the admin API, scenario files. Errors name the wrong field."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, get_args
 
 from blaxel_jobs.errors import InvalidRequest
+from blaxel_jobs.nearest import meant
 from blaxel_jobs.server.operations import OPERATIONS
 
 from .faults import MOST_SECONDS, OF_WORKERS, Kind, Rule, wire_name
@@ -42,7 +42,7 @@ def read_rule(value: object, where: str = "") -> Rule:
     for wire, each in value.items():
         name = _NAMES.get(wire)
         if name is None:
-            raise InvalidRequest(f"{at}{wire} is no field of a fault: {_nearest(str(wire), _NAMES)}", path=f"{at}{wire}")
+            raise InvalidRequest(f"{at}{wire} is no field of a fault: {meant(str(wire), _NAMES)}", path=f"{at}{wire}")
         given[name] = _READ[name](each, f"{at}{wire}")
     if "kind" not in given:
         raise InvalidRequest(f"{at}kind is missing: one of {', '.join(get_args(Kind))}", path=f"{at}kind")
@@ -72,15 +72,9 @@ def _shown(value: object) -> str:
     return repr(value)[:80]
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
-    known = sorted(known)
-    near = get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-
-
 def _kind(value: object, path: str) -> str:
     if value not in get_args(Kind):
-        raise InvalidRequest(f"{path}: {value!r} is no kind of fault: {_nearest(str(value), get_args(Kind))}", path=path)
+        raise InvalidRequest(f"{path}: {value!r} is no kind of fault: {meant(str(value), get_args(Kind))}", path=path)
     return str(value)
 
 
@@ -104,7 +98,7 @@ def _path(value: object, path: str) -> str:
 def _operation(value: object, path: str) -> str:
     word = re.sub(r"[A-Z]", lambda found: f"_{found[0].lower()}", _text(value, path))
     if word not in _OPERATIONS:
-        raise InvalidRequest(f"{path}: the contract has no operation {value}: {_nearest(word, _OPERATIONS)}", path=path)
+        raise InvalidRequest(f"{path}: the contract has no operation {value}: {meant(word, sorted(_OPERATIONS))}", path=path)
     return word
 
 

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -11,7 +10,7 @@ from msgspec import UNSET, Struct
 
 from ..define import JOB_NAME
 from ..errors import InvalidRequest, MalformedRequest, TooLarge
-from ..words import JobPriority, OnConflict
+from .refusals import path_of, refusal
 
 MAX_BODY: Final = 2 * 1024 * 1024
 """Bytes."""
@@ -82,7 +81,7 @@ def convert(value: Any, kind: type[S]) -> S:
             steps = _float_for_integer(error)
             mended = value if steps is None else _with_integer(value, steps)
             if mended is value:
-                raise _invalid(error) from None
+                raise refusal(error, kind) from None
             value = mended
     raise InvalidRequest("whole numbers are to be written without a decimal point")
 
@@ -120,36 +119,11 @@ def check_job(job: str) -> str:
     return job
 
 
-_AT: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-_UNKNOWN: Final = re.compile(r"unknown field `(?P<name>[^`]*)`")
-_WORDS: Final[dict[str, Iterable[str]]] = {"priority": JobPriority, "onConflict": OnConflict, "jitter": ("full", "none")}
-
-
-def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
-    """msgspec says `Expected ... - at `$.tasks[0]``: the path is a field of ours."""
-    said = str(error)
-    path = _path(said)
-    unknown = _UNKNOWN.search(said)
-    if unknown:
-        path = f"{path}.{unknown['name']}" if path else unknown["name"]
-        return InvalidRequest(f"the contract knows no field {path}", path=path)
-    words = _WORDS.get(path.rpartition(".")[2])
-    if words is not None:
-        return InvalidRequest(f"{path} is {', '.join(words)}; {_AT.sub('', said)}", path=path)
-    return InvalidRequest(f"{path or 'the body'}: {_AT.sub('', said)}", path=path)
-
-
-def _path(said: str) -> str:
-    found = _AT.search(said)
-    return found["path"] if found else ""
-
-
 def _float_for_integer(error: msgspec.ValidationError) -> list[str] | None:
     """Where a number with a decimal point stands in the place of an integer."""
-    said = str(error)
-    if not said.startswith("Expected `int`, got `float`"):
+    if not str(error).startswith("Expected `int`, got `float`"):
         return None
-    return re.findall(r"[^.\[\]]+", _path(said))
+    return re.findall(r"[^.\[\]]+", path_of(error))
 
 
 def _with_integer(value: Any, steps: list[str]) -> Any:

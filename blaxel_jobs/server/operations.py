@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 import attrs
 
 from ..errors import InvalidRequest
+from ..nearest import meant
 from .exchange import Exchange
 from .runner_data import RUNNER_PATH
 
@@ -130,7 +131,7 @@ def _read_query(operation: Operation, query: bytes, arguments: dict[str, Any]) -
         name, value = _decode(raw_name, "query"), _decode(raw_value, raw_name.decode("latin-1"))
         parameter = known.get(name)
         if parameter is None:
-            raise InvalidRequest(f"the contract knows no query parameter {name} here", path=name)
+            raise InvalidRequest(f"the contract knows no query parameter {name} here: {meant(name, known)}", path=name)
         if parameter.argument in arguments:
             raise InvalidRequest(f"the query parameter {name} is given twice", path=name)
         arguments[parameter.argument] = _read(parameter, value)

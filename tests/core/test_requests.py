@@ -289,7 +289,7 @@ def test_a_batch_is_read_whole() -> None:
         (read_rerun, {"retryDelayMs": 1, "retryPolicy": {}}, "retryDelayMs"),
         (read_definition, {"concurrency": 0}, "concurrency"),
         (read_definition, {"retryDelayMs": 1, "retryPolicy": {}}, "retryDelayMs"),
-        (read_event, {"payload": 1}, ""),
+        (read_event, {"payload": 1}, "name"),
         (read_event, {"name": ""}, "name"),
         (read_delete, {"force": 1}, "force"),
         (read_statuses, "pending,gone", "status"),
@@ -315,3 +315,43 @@ def test_whole_numbers_with_a_point_are_integers() -> None:
     (create,) = read_batch("w", msgspec.json.encode(body)).creates
     assert (create.policy.max_retries, create.inputs) == (3, ("1.0",))
     assert body["items"][0]["maxRetries"] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"tasks": []}, "tasks is empty: it has at least 1 item"),
+        ({"tasks": [{}] * 10_001}, "tasks has at most 10000 items"),
+        ({"tasks": {}}, "tasks is a list, not an object"),
+        ({"tasks": [{}, "x"]}, "tasks[1] is an object, not text"),
+        ({"taks": [{}]}, "the contract knows no field taks: did you mean 'tasks'?"),
+        ({"input": 1, "max_retries": 1}, "the contract knows no field max_retries: did you mean 'maxRetries'?"),
+        ({"input": 1, "retryPolicy": {"inital": 1}},
+         "the contract knows no field retryPolicy.inital: did you mean 'initialMs'?"),
+        ({"input": 1, "retryPolicy": {"wait": 1}},
+         "the contract knows no field retryPolicy.wait: there are initialMs, factor, maxMs, jitter"),
+        ({"input": 1, "retryPolicy": {"jitter": "some"}}, "retryPolicy.jitter is full or none, not 'some'"),
+        ({"input": 1, "priority": "urgent"}, "priority is critical, high, medium or low, not 'urgent'"),
+        ({"input": 1, "tags": ["a", 1]}, "tags[1] is text, not a whole number"),
+        ({"input": 1, "name": "x" * 513}, "name has at most 512 characters"),
+        ({"input": 1, "name": "a\n"}, "name has a control character"),
+        ({"input": 1, "executionId": "a/b"},
+         "executionId takes letters, digits, '.', '_' and '-', at most 128, the first a letter or digit"),
+        ({"input": 1, "maxRetries": -1}, "maxRetries is at least 0"),
+        ({"input": 1, "runAt": "tomorrow"}, "runAt is a time with its offset, such as 2026-01-31T08:00:00Z"),
+        ({"input": 1, "runAt": "2026-01-31T08:00:00"}, "runAt is a time with its offset, such as 2026-01-31T08:00:00Z"),
+        ({"input": 1, "autoStart": "no"}, "autoStart is true or false, not text"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_what_the_field_takes(body: Any, message: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_create("default", "job", body)
+    assert caught.value.message == message
+    with pytest.raises(InvalidRequest) as caught:
+        read_batch("default", {"items": [{"job": "a", "input": 1}, {"job": "a", **body}]})
+    assert caught.value.message.replace("items[1].", "") == message
+
+
+def test_a_field_that_is_missing_is_named() -> None:
+    with pytest.raises(InvalidRequest, match=r"^items\[0\]\.job is missing$"):
+        read_batch("default", {"items": [{"input": 1}]})

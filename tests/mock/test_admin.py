@@ -61,7 +61,7 @@ def test_its_faults(http: httpx.Client):
     assert ok(http.delete("/__mock__/faults")) == {"faults": []}
     wrong = http.post("/__mock__/faults", json={"faults": [{"kind": "drop", "frist": 1}]})
     assert (wrong.status_code, wrong.json()["path"]) == (422, "faults[0].frist")
-    assert "did you mean first?" in wrong.json()["message"]
+    assert "did you mean 'first'?" in wrong.json()["message"]
 
 
 def test_its_journal(http: httpx.Client):

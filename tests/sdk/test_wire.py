@@ -135,11 +135,15 @@ def test_options_leave_the_request_as_it_was():
 
 def test_an_unknown_field_or_option_is_refused_before_anything_is_sent():
     echo = Echo(created_view())
-    with pytest.raises(InvalidRequest, match="knows no field taskz") as caught:
+    with pytest.raises(InvalidRequest, match="knows no field taskz: did you mean 'tasks'\\?") as caught:
         echo.job().create_execution({"taskz": [{}]})
     assert caught.value.path == "taskz"
-    with pytest.raises(TypeError, match="there is no option 'tasks'"):
+    with pytest.raises(InvalidRequest, match="knows no field max_retries: did you mean 'maxRetries'\\?"):
+        echo.job().create_execution({"tasks": [{}], "max_retries": 1})
+    with pytest.raises(TypeError, match="there is no option 'tasks': there are execution_id, .*allow_queue"):
         echo.job().trigger(1, tasks=[{}])  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="there is no option 'maxRetries': did you mean 'max_retries'\\?"):
+        echo.job().trigger(1, maxRetries=1)  # type: ignore[call-arg]
     with pytest.raises(InvalidRequest, match="not list"):
         echo.job().create_execution([{}])  # type: ignore[arg-type]
     assert not echo.requests
