@@ -17,7 +17,8 @@ from ..core.ports import Clock, Rng
 from ..core.records import Leased, Progress
 from ..core.reports import LogLine
 from ..errors import ContextUnavailable
-from .effects import run_here, run_there
+from .coroutines import Coroutines
+from .effects import run_here
 from .notes import Log
 from .steps import PLAIN_OPTIONS, Line, Options, Steps
 
@@ -150,17 +151,20 @@ class AsyncTaskContext(Context[AsyncArtifacts]):
     called again later, with its steps stored. When the lease is lost they raise LeaseLost.
     """
 
+    _verbs: Coroutines | None = None
+    """Made when the handler has the first: most have none."""
+
     @overload
     async def run(self, name: str, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
     @overload
     async def run(self, name: str, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
-    async def run(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    def run(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         """Call `fn`, sync or async, once: what it returns is stored under this name, and from then on returned without a call.
 
         The value is plain data, or of the type that fn's return annotation names. A step that raises raises here. Raises
         DuplicateStep for a second use of the name, and NotSerializable, also above 1 MB: `artifacts` takes more.
         """
-        return await run_there(self._steps.run(name, fn, args, kwargs, PLAIN_OPTIONS))
+        return self._coroutines.make("run", name, self._steps.run(name, fn, args, kwargs, PLAIN_OPTIONS))
 
     def options(
         self, *, max_retries: int = 0, retry_delay: float | None = None, timeout: float | None = None
@@ -170,17 +174,23 @@ class AsyncTaskContext(Context[AsyncArtifacts]):
         StepTimeout raised.
 
         Raises ValueError."""
-        return AsyncStepOptions(self._steps, Options(max_retries, retry_delay, timeout))
+        return AsyncStepOptions(self._steps, self._coroutines, Options(max_retries, retry_delay, timeout))
 
-    async def sleep(self, name: str, seconds: float) -> None:
+    def sleep(self, name: str, seconds: float) -> Coroutine[Any, Any, None]:
         """Sleep durably: a crash does not begin it anew, and a long one takes up no slot of the worker."""
-        await run_there(self._steps.sleep(name, seconds))
+        return self._coroutines.make("sleep", name, self._steps.sleep(name, seconds))
 
-    async def wait_for_event(self, name: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109  it is stored
+    def wait_for_event(self, name: str, timeout: float | None = None) -> Coroutine[Any, Any, Any]:
         """Wait for an event that is sent to the execution, and return its payload. Also one that was sent before.
 
         Raises StepTimeout, a TimeoutError, when it does not come in so many seconds."""
-        return await run_there(self._steps.wait_for_event(name, timeout))
+        return self._coroutines.make("wait_for_event", name, self._steps.wait_for_event(name, timeout))
+
+    @property
+    def _coroutines(self) -> Coroutines:
+        if self._verbs is None:
+            self._verbs = Coroutines()
+        return self._verbs
 
 
 @attrs.frozen
@@ -201,15 +211,22 @@ class AsyncStepOptions:
     """How one step is tried."""
 
     _steps: Steps
+    _coroutines: Coroutines
     _options: Options
 
     @overload
     async def run(self, name: str, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
     @overload
     async def run(self, name: str, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
-    async def run(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    def run(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         """As AsyncTaskContext.run. Raises StepTimeout."""
-        return await run_there(self._steps.run(name, fn, args, kwargs, self._options))
+        return self._coroutines.make("run", name, self._steps.run(name, fn, args, kwargs, self._options))
+
+
+def check_awaited(context: Context[Any]) -> None:
+    """At the end of the handler. Raises PermanentError, naming the verbs that it has called and never awaited."""
+    if isinstance(context, AsyncTaskContext) and context._verbs is not None:
+        context._verbs.check()
 
 
 def _number(value: float) -> float:

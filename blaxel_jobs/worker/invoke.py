@@ -6,6 +6,7 @@ from .. import values
 from ..core.records import Json
 from ..define import JobDef
 from ..errors import InvalidRequest
+from .context import check_awaited
 from .failures import InvalidInput
 
 
@@ -15,8 +16,16 @@ def invoke(job: JobDef[Any, Any], context: Any, input: Json) -> Json:
 
 
 async def ainvoke(job: JobDef[Any, Any], context: Any, input: Json) -> Json:
-    """The result of an `async def` handler. Raises as `invoke`."""
-    return values.encode_output(job.returns, await job.run(*_arguments(job, context, input)))
+    """The result of an `async def` handler. Raises as `invoke`, and PermanentError when it has forgotten to await a verb."""
+    arguments = _arguments(job, context, input)
+    try:
+        output = await job.run(*arguments)
+    except (TypeError, AttributeError) as error:
+        if "coroutine" in str(error):  # it has taken a verb's for the verb's value
+            check_awaited(context)
+        raise
+    check_awaited(context)
+    return values.encode_output(job.returns, output)
 
 
 def _arguments(job: JobDef[Any, Any], context: Any, input: Json) -> tuple[Any, ...]:

@@ -424,3 +424,56 @@ def test_s2_12_the_type_of_a_value_is_that_of_the_annotation(bench: Bench) -> No
 
 def delta() -> timedelta:
     return timedelta(seconds=1.5)
+
+
+async def aforgets(context: AsyncTaskContext) -> int:
+    context.run("charge", fetch, "ann")  # type: ignore[unused-coroutine]
+    await context.run("awaited", int)
+    context.sleep("rest", 60)  # type: ignore[unused-coroutine]
+    context.options(max_retries=1).run("label", int)  # type: ignore[unused-coroutine]
+    context.wait_for_event("paid")  # type: ignore[unused-coroutine]
+    return 1
+
+
+async def auses(context: AsyncTaskContext) -> Any:
+    return context.run("charge", dict)["receipt"]  # type: ignore[index]
+
+
+async def areturns(context: AsyncTaskContext) -> Any:
+    return context.run("charge", dict)
+
+
+@pytest.mark.parametrize(
+    ("handler", "named"),
+    [
+        (aforgets, "run('charge'), sleep('rest'), run('label') and 1 more"),
+        (auses, "run('charge')"),
+        (areturns, "run('charge')"),
+    ],
+)
+def test_a_verb_that_is_never_awaited_fails_the_task_for_good(bench: Bench, handler: Callable[..., Any], named: str) -> None:
+    task = bench.run(handler)
+    assert (task.failed.failure.kind, task.failed.failure.type) == ("permanent", "PermanentError")
+    assert task.failed.failure.message == f"the handler never awaited {named}: without await nothing of it is done"
+    assert CALLS == []
+
+
+async def adrops(context: AsyncTaskContext) -> int:
+    steps = [context.run("one", int), context.run("two", int)]
+    try:
+        raise ConnectionError("before they were awaited")
+    finally:
+        for step in steps:
+            step.close()
+
+
+async def achooses(context: AsyncTaskContext) -> int:
+    unused = context.run("unused", int)
+    unused.close()
+    background = asyncio.create_task(context.run("beside", int))
+    return await context.run("one", int, "1") + await background
+
+
+def test_a_verb_that_is_not_wanted_or_begun_otherwise_is_not_forgotten(bench: Bench) -> None:
+    assert bench.run(define_job("raises", run=adrops)).failed.failure.type == "ConnectionError"
+    assert bench.run(define_job("chooses", run=achooses)).result == 1
