@@ -106,13 +106,27 @@ def check_wait(max_wait: float, interval: float) -> None:
             raise InvalidRequest(f"{name} takes seconds, 0 or more, not {seconds!r}", path=name)
 
 
+_SAID: Final[dict[str, str]] = {
+    WaitingFor.START: "its start",
+    WaitingFor.TIME: "its time",
+    WaitingFor.EVENT: "an event",
+    WaitingFor.DEPENDENCIES: "its dependencies",
+    WaitingFor.CONCURRENCY: "others of its job or key",
+    WaitingFor.RETRY: "its next try",
+    WaitingFor.WORKER: "a worker that serves its job and has a free slot",
+}
+
+
+def said(waiting_for: str) -> str:
+    """What an execution waits for, as people are told."""
+    return _SAID.get(waiting_for, waiting_for)
+
+
 def _timeout(execution_id: str, waited: float, seen: Any, error: JobsError | None) -> WaitTimeoutError:
     last = f"its status was {seen.status!r}" if seen is not None else "its status could not be read"
     reason = getattr(seen, "waiting_for", None)
-    if reason == WaitingFor.WORKER:
-        last += ", and it waits for a worker that serves its job and has a free slot"
-    elif reason:
-        last += f", and it waits for: {reason}"
+    if reason:
+        last += f", and it waits for {said(reason)}"
     because = f" (the last look failed: {error})" if error is not None else ""
     goes_on = " It goes on; wait again or cancel it." if seen is not None else ""
     return WaitTimeoutError(

@@ -10,7 +10,7 @@ from enum import StrEnum
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Final
 
-from ..words import JobStatus
+from ..words import JobStatus, WaitingFor
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -199,6 +199,8 @@ def because(error: "Failure") -> str:
 
 
 def _details(execution: "Execution") -> str:
+    from ..waiting import said
+
     rows: list[tuple[str, str | Text | None]] = [
         ("Execution", execution.id),
         ("Job", execution.job),
@@ -209,6 +211,7 @@ def _details(execution: "Execution") -> str:
         ("Priority", execution.priority),
         ("Tags", ", ".join(execution.tags)),
         ("Progress", _progress(execution.progress) if execution.progress and execution.spec.task_count == 1 else None),
+        ("Waits for", said(WaitingFor.WORKER) if execution.waiting_for == WaitingFor.WORKER else None),
         ("Waits until", _time(execution.wait_until)),
         ("Batch", execution.batch_id),
         ("Created", _time(execution.created_at)),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from ..errors import JobsError
+from ..waiting import said
 from .output import counts, printable, progress_of, say
 
 if TYPE_CHECKING:
@@ -92,4 +93,4 @@ def _described(execution: "Execution") -> str:
 
 
 def _state(execution: "Execution") -> str:
-    return f"{execution.status} (waits for: {execution.waiting_for})" if execution.waiting_for else execution.status
+    return f"{execution.status} (waits for {said(execution.waiting_for)})" if execution.waiting_for else execution.status

@@ -213,6 +213,14 @@ def test_get_and_events(cli: Cli) -> None:
     assert cli("events", "echo", id, "-o", "id").stdout == "1\n2\n3\n"
 
 
+def test_what_an_execution_waits_for_is_told(cli: Cli) -> None:
+    id = cli("run", "ehco", "--input", "1", "-o", "id").stdout.strip()
+    assert re.search(r"^Waits for +a worker that serves its job and has a free slot$", cli("get", "ehco", id).stdout, re.MULTILINE)
+    waited = cli("wait", "ehco", id, "--max-wait", "0")
+    assert waited.returncode == 124
+    assert "its status was 'pending', and it waits for a worker that serves its job" in waited.stderr
+
+
 def test_more_tasks_than_are_shown_are_told(cli: Cli) -> None:
     ended = cli("run", "echo", "--file", "-", "--wait", stdin=json.dumps([{}] * 101))
     assert ended.returncode == 0
