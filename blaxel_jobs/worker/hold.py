@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from ..core.records import Leased, Progress
 from ..core.reports import Answer, Awaited, LogLine, Noted, Report, Slept
@@ -122,11 +122,12 @@ class Hold:
         flushed = None if self._notes is None else self._notes.flush()
         if flushed is not None:
             await asyncio.wrap_future(flushed)
-        leases, leased = self._means.leases, self.leased
         try:
-            self._obeyed(await leases.report(leased.lease, report))
-        except (LeaseLost, Unavailable, ConnectionFailed) as error:
-            await run_there(self._sending(report, error))
+            self._obeyed(await self._means.leases.report(self.leased.lease, report))
+        except LeaseLost:
+            self._lose()
+        except (Unavailable, ConnectionFailed) as error:
+            await run_there(self._sending_again(report, error))
 
     def progress(self, progress: Progress) -> None:
         """Never waits."""
@@ -206,28 +207,41 @@ class Hold:
             with contextlib.suppress(LeaseLost, Suspended):
                 await run_there(self._sending(noted))
 
-    def _sending(self, report: Report, refused: Exception | None = None) -> Flow[Answer]:
-        """Make a report, again and again while the store is out of reach: what was worked for is not thrown away, and the lease is
-        kept alive meanwhile. refused: what its first try has raised, when it was made already."""
-        pause, leased, means = FIRST_PAUSE, self.leased, self._means
+    def _sending(self, report: Report) -> Flow[Answer]:
+        """Make a report, if need be again and again."""
+        try:
+            return self._obeyed((yield self._send(report)))
+        except LeaseLost:
+            self._lose()
+        except (Unavailable, ConnectionFailed) as raised:
+            error = raised
+        return (yield from self._sending_again(report, error))
+
+    def _sending_again(self, report: Report, error: Exception) -> Flow[Answer]:
+        """Make a report whose try has just raised, until the store is within reach: what was worked for is not thrown away, and the
+        lease is kept alive meanwhile."""
+        pause, leased = FIRST_PAUSE, self.leased
         while True:
-            try:
-                if refused is not None:
-                    error, refused = refused, None
-                    raise error
-                answer: Answer = yield Send(means.leases, leased.lease, report, means.threads.outside)
-                return self._obeyed(answer)
-            except LeaseLost:
-                self.finish(End.LOST)
-                self.check()
-                raise
-            except (Unavailable, ConnectionFailed) as error:
-                names = (leased.execution_id, leased.task_id)
-                log.warning("report is tried again: execution %s task %s: %s", *names, error, extra=ids(leased))
+            names = (leased.execution_id, leased.task_id)
+            log.warning("report is tried again: execution %s task %s: %s", *names, error, extra=ids(leased))
             yield self.until(self.pause(pause, by_stop=False))
             if self.gone:
                 self.check()
             pause = min(2 * pause, LONGEST_PAUSE)
+            try:
+                return self._obeyed((yield self._send(report)))
+            except LeaseLost:
+                self._lose()
+            except (Unavailable, ConnectionFailed) as raised:
+                error = raised
+
+    def _send(self, report: Report) -> Send:
+        return Send(self._means.leases, self.leased.lease, report, self._means.threads.outside)
+
+    def _lose(self) -> NoReturn:
+        self.finish(End.LOST)
+        self.check()
+        raise AssertionError("a hold that has ended does not pass its check")
 
     def _obeyed(self, answer: Answer) -> Answer:
         if answer.suspended:

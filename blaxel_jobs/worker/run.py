@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.records import Json, Leased
 from ..core.reports import Completed, Crashed, Failed, Released, Report
@@ -19,9 +19,6 @@ from .invoke import ainvoke, invoke
 from .logs import ids
 from .means import Means
 from .places import place_of
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger("blaxel_jobs.worker")
 
