@@ -16,8 +16,8 @@ from .work import Work
 
 TICK_LIMIT: Final = 500
 """Tasks that are due and taken up in one transaction; the loop comes again at once for more."""
-PARK_WINDOW: Final = 500
-"""Tasks that a claim looks at once more after it has parked some."""
+PARK_LIMIT: Final = 500
+"""Tasks that are parked in one transaction: heartbeats and reports wait for it. An execution is parked as a whole."""
 
 
 def extend(scope: Scope, commands: list[Extend]) -> list[Outcome]:
@@ -66,12 +66,18 @@ def _take_back(scope: Scope, work: Work, task: Task) -> None:
 
 
 def claim(scope: Scope, commands: list[Claim]) -> list[Outcome]:
-    """A list of Leased to each."""
+    """A list of Leased to each, or None where there may be more that has a slot."""
     scope.give_back()
-    return [_claim(scope, command) for command in commands]
+    outcomes: list[Outcome] = []
+    room = PARK_LIMIT
+    for command in commands:
+        leased, room = _claim(scope, command, room)
+        outcomes.append(leased)
+    return outcomes
 
 
-def _claim(scope: Scope, command: Claim) -> list[Leased]:
+def _claim(scope: Scope, command: Claim, room: int) -> tuple[list[Leased] | None, int]:
+    """What it is answered, and how many tasks may still be parked then."""
     leased: list[Leased] = []
     window = command.limit
     while True:
@@ -80,11 +86,14 @@ def _claim(scope: Scope, command: Claim) -> list[Leased]:
         refused: dict[int, Execution] = {}
         leased += _take(scope, work, [task for task, _ in found], command, command.limit - len(leased), refused)
         for execution in refused.values():
-            scope.slots.park(work, execution)
+            if room > 0:
+                room -= scope.slots.park(work, execution)
         work.save()
         if not refused or len(leased) == command.limit:
-            return leased
-        window = PARK_WINDOW
+            return leased, room
+        if room <= 0:
+            return leased or None, room
+        window = room
 
 
 def _take(scope: Scope, work: Work, found: list[Task], command: Claim, most: int, refused: dict[int, Execution]) -> list[Leased]:

@@ -119,7 +119,8 @@ class Ticked(Struct, frozen=True):
 
 
 class Claim(Command, frozen=True):
-    """A worker asks for tasks of these jobs, or of any; or of one execution. Answers a list of Leased."""
+    """A worker asks for tasks of these jobs, or of any; or of one execution. Answers a list of Leased; or None when all that it has
+    looked at had to be parked, and there is more: it is to ask again at once."""
 
     workspace: str
     jobs: tuple[str, ...] | None

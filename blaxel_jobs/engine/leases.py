@@ -139,7 +139,7 @@ class LocalLeases:
             if self._interrupted or not room:
                 break
             try:
-                leased += await self._engine.asubmit(self._claim_of(workspace, jobs, room))
+                leased += await self._claim_in(workspace, jobs, room)
             except Exception as error:
                 if not leased:
                     raise
@@ -147,8 +147,12 @@ class LocalLeases:
                 break
         return leased
 
-    def _claim_of(self, workspace: str, jobs: tuple[str, ...] | None, limit: int) -> Claim:
-        return Claim(workspace, jobs, limit, self.worker, self._lease, self._execution)
+    async def _claim_in(self, workspace: str, jobs: tuple[str, ...] | None, limit: int) -> list[Leased]:
+        claim = Claim(workspace, jobs, limit, self.worker, self._lease, self._execution)
+        leased: list[Leased] | None = None
+        while leased is None and not self._interrupted:
+            leased = await self._engine.asubmit(claim)
+        return leased or []
 
     def _interrupt(self) -> None:
         assert self._arrived is not None, "called in the loop of a claim"

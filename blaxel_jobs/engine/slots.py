@@ -70,11 +70,12 @@ class Slots:
             gates.append(((workspace, job, key), 1 if definition is None else definition.concurrency_per_key))
         return gates
 
-    def park(self, work: Work, execution: Execution) -> None:
-        """Take its tasks out of the line."""
-        for task in self._transaction.tasks_in(execution.seq, (JobStatus.PENDING,)):
-            if task.ready:
-                work.move(task, states.Parked())
+    def park(self, work: Work, execution: Execution) -> int:
+        """Take its tasks out of the line. Returns how many those are."""
+        ready = [task for task in self._transaction.tasks_in(execution.seq, (JobStatus.PENDING,)) if task.ready]
+        for task in ready:
+            work.move(task, states.Parked())
+        return len(ready)
 
     def wake(self, work: Work, gates: Iterable[Gate]) -> None:
         """There may be room at these gates: put the first that are parked there back in line."""

@@ -1,6 +1,9 @@
 """Limits of a job and of a key: in order, never above, and no slot is ever left empty while somebody waits for it."""
 
+import asyncio
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -8,7 +11,8 @@ from msgspec.structs import replace
 from blaxel_jobs.core.records import Failure
 from blaxel_jobs.core.reports import Completed, Failed, Released, Slept
 from blaxel_jobs.core.requests import read_create
-from blaxel_jobs.engine.commands import CreateExecution, Define, Tell
+from blaxel_jobs.engine import LocalLeases, claiming
+from blaxel_jobs.engine.commands import Claim, CreateExecution, Define, Tell
 from blaxel_jobs.errors import InvalidRequest, KeyInUse, TooManyRequests
 from blaxel_jobs.words import FailureKind, WaitingFor
 
@@ -354,3 +358,71 @@ def test_a_refused_create_leaves_nothing(harness: Harness) -> None:
         create(harness, concurrencyKey="k", onConflict="reject", idempotencyKey="mine", executionId="mine")
     assert len(harness.claim()) == 1
     assert create(harness, idempotencyKey="mine", executionId="mine") == "mine"
+
+
+@pytest.fixture
+def few_are_parked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one transaction."""
+    monkeypatch.setattr(claiming, "PARK_LIMIT", 5)
+
+
+def blocked(harness: Harness, *free: str, of_it: int = 22) -> list[str]:
+    """So many of a key wait whose slot is taken, and behind them these."""
+    [held] = [create(harness, concurrencyKey="k")]
+    assert claimed(harness) == [held]
+    ids = [create(harness, concurrencyKey="k") for _ in range(of_it)]
+    for id in free:
+        create(harness, executionId=id)
+    return ids
+
+
+@pytest.mark.usefixtures("few_are_parked")
+def test_one_claim_parks_a_few_and_asks_to_be_repeated(harness: Harness) -> None:
+    ids = blocked(harness, "free")
+    parked = [0]
+    answers: list[Any] = []
+    while not answers or answers[-1] is None:
+        answers.append(harness.engine.submit(Claim("default", None, 3, "w", 10.0)))
+        parked.append(harness.waits(*ids).count(WaitingFor.CONCURRENCY))
+    assert [each.execution_id for each in answers[-1]] == ["free"]
+    assert parked[-1] == len(ids)
+    assert max(after - before for before, after in pairwise(parked)) == 5
+    assert harness.claim() == []
+
+
+@pytest.mark.usefixtures("few_are_parked")
+async def test_claims_that_meet_in_one_commit_park_a_few_together(tmp_path: Path) -> None:
+    harness = Harness(f"sqlite:///{tmp_path}/jobs.db")
+    ids = blocked(harness)
+    answers = await asyncio.gather(*(harness.engine.asubmit(Claim("default", None, 3, "w", 10.0)) for _ in range(4)))
+    assert answers == [None] * 4
+    assert harness.waits(*ids).count(WaitingFor.CONCURRENCY) == 5
+    harness.engine.close()
+
+
+@pytest.mark.usefixtures("few_are_parked")
+def test_an_execution_is_parked_as_a_whole(harness: Harness) -> None:
+    blocked(harness, of_it=0)
+    large = create(harness, concurrencyKey="k", tasks=[{}] * 12)
+    assert harness.engine.submit(Claim("default", None, 3, "w", 10.0)) is None
+    assert claimed(harness) == []
+    assert harness.waits(large) == [WaitingFor.CONCURRENCY]
+
+
+@pytest.mark.usefixtures("few_are_parked")
+async def test_a_worker_here_gets_what_is_behind_all_that_is_blocked(harness: Harness) -> None:
+    leases = LocalLeases(harness.engine, ["default"], "w")
+    empty: list[bool] = []
+    leases.on_empty = lambda: empty.append(True)
+    blocked(harness, "free")
+    leased = await leases.claim(None, 3, 0)
+    assert [each.execution_id for each in leased] == ["free"]
+    assert empty == []  # nor is it idle, then
+
+
+@pytest.mark.usefixtures("few_are_parked")
+async def test_a_worker_elsewhere_gets_what_is_behind_all_that_is_blocked(harness: Harness) -> None:
+    blocked(harness, "free")
+    body = {"worker": "w", "jobs": ["job"], "limit": 3}
+    answer = await harness.engine.acall("claim_leases", "default", {"body": body})
+    assert [lease["executionId"] for lease in answer["leases"]] == ["free"]

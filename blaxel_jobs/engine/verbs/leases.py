@@ -22,25 +22,32 @@ LOOKS_EVERY: Final = 1.0
 
 def claim_leases(engine: "Engine", workspace: str, *, body: Any) -> Verb:
     wanted = read_claim(body)
-    claim = Commit(Claim(workspace, wanted.jobs, wanted.limit, wanted.worker, engine.lease, wanted.execution_id))
+    claim = Claim(workspace, wanted.jobs, wanted.limit, wanted.worker, engine.lease, wanted.execution_id)
     engine.serving(workspace, wanted.jobs)
-    leased: list[Leased] = yield claim
+    leased = yield from _claim(claim)
     if not leased and wanted.wait:
         deadline = engine.clock.monotonic() + wanted.wait
         arrived = engine.arrivals.note(workspace, wanted.jobs)
         try:
-            leased = yield claim  # what came since, nobody told of
+            leased = yield from _claim(claim)  # what came since, nobody told of
             while not leased and (left := deadline - engine.clock.monotonic()) > 0 and not engine.arrivals.released:
-                arrived.clear()
                 came = yield Awaiting(arrived, min(left, engine.lease / 2, LOOKS_EVERY))
                 engine.serving(workspace, wanted.jobs)
                 if came or engine.store.shared:
-                    leased = yield claim
+                    arrived.clear()  # before the look: what comes while it is under way is another arrival
+                    leased = yield from _claim(claim)
         finally:
             engine.arrivals.forget(workspace, wanted.jobs, arrived)
     if not leased and wanted.execution_id is not None:
         yield from _refuse_held(engine, workspace, wanted.execution_id)
     return claim_view(leased, engine.lease, engine.heartbeat)
+
+
+def _claim(claim: Claim) -> Generator[Asked, Any, list[Leased]]:
+    leased: list[Leased] | None = None
+    while leased is None:
+        leased = yield Commit(claim)
+    return leased
 
 
 def _refuse_held(engine: "Engine", workspace: str, execution_id: str) -> Generator[Asked, Any, None]:
