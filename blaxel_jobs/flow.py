@@ -198,6 +198,10 @@ def checked_id(execution_id: object) -> str:
     if not isinstance(execution_id, str) or execution_id in ("", ".", ".."):
         hint = ": await it first" if hasattr(execution_id, "__await__") else ": give its id" if hasattr(execution_id, "id") else ""
         raise InvalidRequest(f"{execution_id!r} is not an execution id{hint}", path="executionId")
+    if not execution_id.isascii():
+        from .plain import check_text
+
+        check_text(execution_id, "executionId")
     return execution_id
 
 

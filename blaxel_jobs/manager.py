@@ -26,7 +26,7 @@ from .errors import StoreError, UnknownJob, WouldDeadlock
 from .execution import Execution
 from .flow import LOOK, Op, Peer
 from .jobs import Job, Jobs
-from .plain import check_body
+from .plain import check_arguments, check_body
 from .stores import JobStore, open_store
 from .words import WaitingFor
 from .worker import Worker
@@ -107,6 +107,7 @@ class LocalSeam:
         """As plain data: what HTTP would carry, and nothing else."""
         self._check_open()
         given: Mapping[str, Any] = op.arguments
+        check_arguments(given)
         body = given.get("body")
         if op.id == "create_job_execution":
             self._check_job(given["job"])

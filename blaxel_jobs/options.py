@@ -1,6 +1,6 @@
 """What may be said of a new execution, in Python's units, and the request that comes of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Required, TypedDict
@@ -128,12 +128,17 @@ def batch_item(item: Mapping[str, Any], index: int) -> "BatchItem":
     if payload is UNSET and tasks is UNSET:
         payload = None
     if not isinstance(tasks, Unset):
+        if not isinstance(tasks, Iterable) or isinstance(tasks, str | Mapping):
+            raise InvalidRequest(f"items[{index}].tasks is a list of mappings, not {tasks!r}", path=f"items[{index}].tasks")
         tasks = [dict(task) if isinstance(task, Mapping) else task for task in tasks]
     try:
         return BatchItem(job=job, input=payload, tasks=tasks, **chosen_options(options))
     except InvalidRequest as error:
-        error.path = f"items[{index}]" + (f".{error.path}" if error.path else "")
-        raise
+        named = "." if error.path and error.message.startswith(error.path) else ": "
+        path = f"items[{index}]" + (f".{error.path}" if error.path else "")
+        raise InvalidRequest(f"items[{index}]{named}{error.message}", path=path) from None
+    except TypeError as error:
+        raise TypeError(f"items[{index}]: {error}") from None
 
 
 def chosen_options(options: Mapping[str, Any]) -> dict[str, Any]:

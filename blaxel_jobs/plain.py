@@ -1,5 +1,6 @@
 """Plain data: what JSON carries and gives back equal."""
 
+from collections.abc import Mapping
 from math import isfinite
 from types import NoneType
 from typing import Any, Final
@@ -51,6 +52,22 @@ def check_body(body: Any) -> None:
         raise InvalidRequest(error.message, path=error.path) from None
     except RecursionError:
         raise InvalidRequest("the request is nested too deeply, or contains itself") from None
+
+
+def check_text(text: str, path: str) -> None:
+    """Raise InvalidRequest, naming the place, for what cannot be sent or stored as text."""
+    try:
+        _check_text(text, path)
+    except NotSerializable as error:
+        raise InvalidRequest(error.message, path=path) from None
+
+
+def check_arguments(arguments: Mapping[str, Any]) -> None:
+    """`check_text` of those of an operation that are text, with their names on the wire."""
+    for name, value in arguments.items():
+        if type(value) is str and not value.isascii():
+            first, *rest = name.split("_")
+            check_text(value, first + "".join(word.capitalize() for word in rest))
 
 
 def _check_text(text: str, path: str) -> None:

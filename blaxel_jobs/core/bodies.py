@@ -45,7 +45,7 @@ class Options(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=128, pattern=LINE)]], Meta(max_length=64)] | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
     priority: JobPriority | UnsetType = UNSET
-    env: dict[str, str] | UnsetType = UNSET
+    env: dict[str, Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]] | UnsetType = UNSET
     memory: Annotated[int, Meta(ge=1, le=16_777_216)] | UnsetType = UNSET
     auto_start: bool | UnsetType = UNSET
     run_at: Annotated[datetime, Meta(tz=True)] | UnsetType = UNSET

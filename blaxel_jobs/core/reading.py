@@ -21,6 +21,7 @@ MAX_MS: Final = 3_155_760_000_000
 
 LINE: Final = r"^[^\x00-\x1f\x7f]*\Z"
 """Text without control characters: they cut names off in databases, and lines in logs."""
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 LINES: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*\Z"
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -43,10 +44,7 @@ def read_json(body: bytes) -> Any:
     except RecursionError:
         raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        path = _find_infinite(body)
-        if path is None:
-            raise MalformedRequest(f"the body is not JSON: {error}") from None
-        raise MalformedRequest(f"{path} is not a finite number, and JSON has no other", path=path) from None
+        raise _refused(body, error) from None
     if _may_be_deep(body) and _depth(value) > MAX_DEPTH:
         raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels")
     return value
@@ -148,21 +146,29 @@ def _may_be_deep(body: bytes) -> bool:
     return len(body) > MAX_DEPTH and body.count(b"[") + body.count(b"{") > MAX_DEPTH
 
 
-def _find_infinite(body: bytes) -> str | None:
-    """Where a body, as some encoders write it, has NaN, Infinity or a number like 1e999: as a path such as `tasks[0].duration`."""
+def _refused(body: bytes, error: Exception) -> MalformedRequest | InvalidRequest:
+    """Why a body is refused that cannot be decoded. Some encoders write NaN, Infinity, a number like 1e999, and half of what UTF-16
+    writes as a pair: then the path says where, such as `tasks[0].duration`."""
     try:
         values = [("", json.loads(body))]
     except (ValueError, RecursionError):
-        return None
+        values = []
     while values:
         path, value = values.pop()
         if isinstance(value, float) and not math.isfinite(value):
-            return path
+            return MalformedRequest(f"{path} is not a finite number, and JSON has no other", path=path)
+        if _has_lone_surrogate(value):
+            return InvalidRequest(f"{path or 'the body'} has a lone surrogate: it is not Unicode text", path=path)
         if isinstance(value, dict):
             values += [(f"{path}.{name}" if path else name, child) for name, child in value.items()]
         elif isinstance(value, list):
             values += [(f"{path}[{index}]", child) for index, child in enumerate(value)]
-    return None
+    return MalformedRequest(f"the body is not JSON: {error}")
+
+
+def _has_lone_surrogate(value: Any) -> bool:
+    """It, or one of its names."""
+    return any(isinstance(text, str) and _SURROGATE.search(text) for text in (value if isinstance(value, dict) else (value,)))
 
 
 def _depth(value: Any) -> int:

@@ -152,7 +152,8 @@ def read_batch(workspace: str, body: Any, idempotency_key: str | None = None) ->
         if total > MAX_TASKS:
             raise InvalidRequest(f"a batch has at most {MAX_TASKS} tasks; with this item it has {total}", path=path[:-1])
         if item.on_conflict is OnConflict.COALESCE:
-            raise InvalidRequest("an item of a batch is created or not: it does not coalesce", path=f"{path}onConflict")
+            why = f"{_within(path)}an item of a batch is created or not: it does not coalesce"
+            raise InvalidRequest(why, path=f"{path}onConflict")
         creates.append(_create(workspace, item.job, item, single, texts(inputs), or_none(item.idempotency_key), path))
     key = or_none(request.idempotency_key) or idempotency_key
     return NewBatch(workspace=workspace, idempotency_key=key, creates=tuple(creates))
@@ -223,10 +224,10 @@ def _work(request: CreateRequest | BatchItem, path: str) -> tuple[bool, list[Any
     """Is it one input, and the inputs of its tasks."""
     if request.tasks is UNSET:
         if request.input is UNSET:
-            raise InvalidRequest("send input (any JSON value) or tasks (a list of objects)", path=f"{path}tasks")
+            raise InvalidRequest(f"{_within(path)}send input (any JSON value) or tasks (a list of objects)", path=f"{path}tasks")
         return True, [request.input]
     if request.input is not UNSET:
-        raise InvalidRequest("send input or tasks, not both", path=f"{path}input")
+        raise InvalidRequest(f"{_within(path)}send input or tasks, not both", path=f"{path}input")
     return False, request.tasks
 
 
@@ -293,19 +294,35 @@ def _camel(name: str) -> str:
 def _check_options(request: Options, path: str) -> None:
     if request.run_at is not UNSET:
         if request.delay_ms is not UNSET:
-            raise InvalidRequest("send runAt or delayMs, not both", path=f"{path}delayMs")
+            raise InvalidRequest(f"{_within(path)}send runAt or delayMs, not both", path=f"{path}delayMs")
         try:
             datetime.fromtimestamp(request.run_at.timestamp(), UTC)
         except (ValueError, OverflowError):
-            raise InvalidRequest("runAt is not within the years 1 to 9999 in UTC", path=f"{path}runAt") from None
+            why = f"{_within(path)}runAt is not within the years 1 to 9999 in UTC"
+            raise InvalidRequest(why, path=f"{path}runAt") from None
+    if request.env is not UNSET:
+        _check_env(request.env, path)
     _retry(request, path)
+
+
+def _check_env(env: dict[str, str], path: str) -> None:
+    """What no process can be given as its environment would fail where it is to run."""
+    for name in env:
+        if not name or "=" in name or "\0" in name:
+            why = f"{path}env has the name {name!r}: no environment has one that is empty, or has '=' or a NUL character"
+            raise InvalidRequest(why, path=f"{path}env")
+
+
+def _within(path: str) -> str:
+    """What a message begins with that is about an item of a batch."""
+    return f"{path[:-1]}: " if path else ""
 
 
 def _retry(request: Options | DefinitionRequest, path: str) -> RetryPolicy | None:
     asked = request.retry_policy
     if request.retry_delay_ms is not UNSET:
         if asked is not UNSET:
-            raise InvalidRequest("send retryDelayMs or retryPolicy, not both", path=f"{path}retryDelayMs")
+            raise InvalidRequest(f"{_within(path)}send retryDelayMs or retryPolicy, not both", path=f"{path}retryDelayMs")
         delay = request.retry_delay_ms / 1000
         return RetryPolicy(initial=delay, factor=1.0, max=delay, jitter="none")
     if asked is UNSET:

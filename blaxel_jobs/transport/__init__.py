@@ -25,7 +25,7 @@ from ..client.types import File
 from ..config import Settings, is_platform
 from ..errors import ContractError, InvalidRequest, NotFound, RequestTimeout
 from ..flow import LOOK, Op, Peer
-from ..plain import check_body
+from ..plain import check_arguments, check_body
 from ..system import SystemClock, new_key, rng
 from ..watch import QUIET
 from ..words import CONTRACT
@@ -312,6 +312,7 @@ def _admitted(link: _Link, arguments: Mapping[str, Any]) -> tuple[int, Mapping[s
 
 def _request(link: _Link, operation: _Operation, arguments: Mapping[str, Any], at_most: float | None) -> httpx.Request:
     """What a generated operation builds, as a request with our headers. Raises InvalidRequest before anything is sent."""
+    check_arguments(arguments)
     kwargs = operation.get_kwargs(**arguments)
     url = link.base_url + kwargs["url"]
     params = kwargs.get("params")

@@ -19,7 +19,7 @@ from ..core.reports import LogLine
 from ..errors import ContextUnavailable
 from .coroutines import Coroutines
 from .effects import run_here
-from .notes import Log
+from .notes import Log, brief
 from .steps import PLAIN_OPTIONS, Line, Options, Steps
 
 P = ParamSpec("P")
@@ -97,7 +97,8 @@ class Context(Generic[A]):
         Raises ValueError for what is no finite number, and what the other verbs raise when the handler is to unwind."""
         if message is not None and not isinstance(message, str):
             raise ValueError(f"the message of progress is text, not {message!r}")
-        progress = Progress(_number(current), None if total is None else _number(total), message)
+        text = None if message is None else brief(message)
+        progress = Progress(_number(current), None if total is None else _number(total), text)
         self._wire.check()
         self._wire.progress(progress)
 

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+import msgspec
+
 from ..core.ports import Clock
 from ..core.records import Leased, Progress
 from ..core.reports import LogLine, Noted
@@ -23,10 +25,15 @@ LOG_WITHIN: Final = 1.0
 """Seconds that a line waits for others, at most."""
 MAX_LINES: Final = 1000
 """Lines of one report."""
+MOST_BYTES: Final = 512 * 1024
+"""Of the lines of one report, unless it is only one."""
 MAX_KEPT: Final = 10_000
 """Lines that wait while the store is out of reach. The oldest go first."""
 MAX_TEXT: Final = 4 * 1024
+MAX_FIELDS: Final = 64 * 1024
+"""Bytes of the fields of a line; of more than that only the first text is kept."""
 
+_encode: Final = msgspec.json.Encoder().encode
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -146,8 +153,14 @@ class Notes:
     def _take(self) -> Noted:
         with self._lock:
             progress, self._progress = self._progress, None
-            lines = tuple(self._lines.popleft() for _ in range(min(len(self._lines), MAX_LINES)))
-        return Noted(progress, lines)
+            lines: list[LogLine] = []
+            size = 0
+            while self._lines and len(lines) < MAX_LINES:
+                size += len(_encode(self._lines[0]))
+                if lines and size > MOST_BYTES:
+                    break
+                lines.append(self._lines.popleft())
+        return Noted(progress, tuple(lines))
 
 
 class Log:
@@ -174,7 +187,10 @@ class Log:
 
 
 def _line(level: str, message: object, fields: dict[str, Any]) -> LogLine:
-    return LogLine(level, _text(message), {key: _plain(value) for key, value in fields.items()})
+    plain = {brief(key): _plain(value) for key, value in fields.items()}
+    if plain and len(_encode(plain)) > MAX_FIELDS:
+        plain = {"fields": brief(plain)}
+    return LogLine(level, brief(message), plain)
 
 
 def _plain(value: Any) -> Any:
@@ -182,11 +198,12 @@ def _plain(value: Any) -> Any:
     try:
         check_plain(value)
     except (NotSerializable, RecursionError):
-        return _text(value)
+        return brief(value)
     return value
 
 
-def _text(value: object) -> str:
+def brief(value: object) -> str:
+    """Its text, as much of it as a note carries, with escapes for what is no Unicode."""
     try:
         return str(value)[:MAX_TEXT].encode("utf-8", "backslashreplace").decode()
     except Exception:  # noqa: BLE001  the text of a value is code of the user's

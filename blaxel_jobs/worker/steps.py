@@ -27,7 +27,7 @@ from .logs import ids
 
 log = logging.getLogger("blaxel_jobs.worker")
 
-_NAME: Final = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
+_NAME: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 MARGIN: Final = 1.0
 """Seconds more than a sleep has left however it is reckoned."""
 
@@ -214,7 +214,9 @@ class Steps:
     def _take(self, name: str, *kinds: str) -> StoredStep | None:
         self._line.check()
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ValueError(f"a step's name is text of 1 to 255 characters without control characters, not {name!r:.300}")
+            raise ValueError(
+                f"a step's name is text of 1 to 255 characters, without control characters and lone surrogates, not {name!r:.300}"
+            )
         with self._lock:
             if name in self._used:
                 raise DuplicateStep(f"{name!r} was used before in this handler: each step, sleep and event has a name of its own")

@@ -6,6 +6,7 @@ import enum
 import pickle
 from collections import OrderedDict, UserDict
 from collections.abc import Iterator
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -64,6 +65,63 @@ def test_a_payload_itself_is_named_by_its_field(job: Job):
     with pytest.raises(InvalidRequest, match="input is a tuple") as caught:
         job.trigger((1, 2))
     assert caught.value.path == "input"
+
+
+HALF = "a\ud800b"
+"""No Unicode: half of what UTF-16 writes as a pair."""
+
+
+@pytest.mark.parametrize(
+    ("call", "path"),
+    [
+        (lambda job: job.get_execution(HALF), "executionId"),
+        (lambda job: job.get_execution_status(HALF), "executionId"),
+        (lambda job: job.wait_for_execution(HALF, max_wait=0), "executionId"),
+        (lambda job: job.wait_for_executions([HALF], max_wait=0), "executionId"),
+        (lambda job: next(iter(job.watch(HALF))), "executionId"),
+        (lambda job: next(iter(job.stream_events(HALF))), "executionId"),
+        (lambda job: job.cancel_execution(HALF), "executionId"),
+        (lambda job: job.pause_execution(HALF), "executionId"),
+        (lambda job: job.delete_execution(HALF), "executionId"),
+        (lambda job: job.rerun_execution(HALF), "executionId"),
+        (lambda job: job.get_logs(HALF), "executionId"),
+        (lambda job: job.send_event(HALF, "n"), "executionId"),
+        (lambda job: job.send_event("e", HALF), "name"),
+        (lambda job: job.trigger(1, execution_id=HALF), "executionId"),
+        (lambda job: job.trigger(1, idempotency_key=HALF), "idempotencyKey"),
+        (lambda job: job.trigger(1, concurrency_key=HALF), "concurrencyKey"),
+        (lambda job: job.trigger_many([1], idempotency_key=HALF), "idempotencyKey"),
+    ],
+)
+def test_text_that_is_no_unicode_is_refused_by_its_field(job: Job, call: Any, path: str):
+    with pytest.raises(InvalidRequest, match=f"{path} has a lone surrogate") as caught:
+        call(job)
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("call", "path"),
+    [
+        (lambda jobs: jobs.list_executions(batch=HALF), "batch"),
+        (lambda jobs: jobs.drive(HALF), "executionId"),
+    ],
+)
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+def test_a_filter_that_is_no_unicode_is_refused_too(tmp_path: Path, store: str, call: Any, path: str):
+    url = "memory:" if store == "memory" else f"sqlite:///{tmp_path}/jobs.db"
+    with JobManager(url) as manager, pytest.raises(InvalidRequest, match=f"{path} has a lone surrogate") as caught:
+        call(manager)
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize("env", [{"": "x"}, {"A=B": "x"}, {"A\0": "x"}, {"A": "x\0"}], ids=repr)
+def test_what_no_environment_carries_is_refused(env: dict[str, str]):
+    with JobManager(simulate=True) as manager:
+        job = manager.job("my-job")
+        with pytest.raises(InvalidRequest, match="env") as caught:
+            job.trigger(1, env=env)
+        assert str(caught.value.path).startswith("env")
+        assert job.trigger("\0", metadata={"\0": "\0"}, env={"A": "=", "é": ""}).refresh().metadata.custom == {"\0": "\0"}
 
 
 def test_mappings_and_words_of_ours_are_taken_for_what_they_stand(job: Job):

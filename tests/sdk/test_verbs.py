@@ -186,6 +186,9 @@ def test_a_batch_is_read_from_its_items_and_refreshed_by_its_id():
         ([{"job": "a"}, 5], "items[1]"),
         ([{"job": "a", "delay": -1}], "items[0].delay"),
         ([{"job": "a", "payload": {1}}], "items[0].input"),
+        ([{"job": "a"}, {"job": "a", "tasks": 5}], "items[1].tasks"),
+        ([{"job": "a"}, {"job": "a", "tasks": [1, {2}]}], "items[1].tasks[1]"),
+        ([{"job": "a", "retry_policy": 7}], "items[0].retry_policy"),
     ],
 )
 def test_an_item_that_is_wrong_is_named(items: Any, path: str):
@@ -193,6 +196,7 @@ def test_an_item_that_is_wrong_is_named(items: Any, path: str):
     with pytest.raises(InvalidRequest) as caught:
         JobsClient(seam=echo.seam()).create_batch(items)
     assert caught.value.path == path
+    assert path.removesuffix(".job") in caught.value.message
     assert not echo.requests
     with pytest.raises(InvalidRequest, match="names one execution"):
         echo.job().trigger_many([1, 2], execution_id="e1")

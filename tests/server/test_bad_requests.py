@@ -70,6 +70,33 @@ async def test_broken_json(client: httpx.AsyncClient, body: bytes) -> None:
     assert await nothing_created(client)
 
 
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ('{"input": "HALF"}', "input"),
+        ('{"tasks": [{}, {"v": [1, "HALF"]}]}', "tasks[1].v[1]"),
+        ('{"tasks": [{}, {"v": {"HALF": 1}}]}', "tasks[1].v"),
+        ('{"input": 1, "executionId": "HALF"}', "executionId"),
+        ('{"input": 1, "concurrencyKey": "HALF"}', "concurrencyKey"),
+        ('{"HALF": 1}', None),
+    ],
+)
+async def test_a_lone_surrogate_is_named(client: httpx.AsyncClient, body: str, path: str | None) -> None:
+    response = await client.post(EXECUTIONS, content=body.replace("HALF", "a\\ud800b"))
+    assert (response.status_code, response.json()["error"], response.json().get("path")) == (422, "invalid_request", path)
+    assert "lone surrogate" in response.json()["message"]
+    assert await nothing_created(client)
+
+
+async def test_what_is_wrong_in_a_batch_is_said_with_its_item(client: httpx.AsyncClient) -> None:
+    items = [{"job": "a", "input": 1}, {"job": "a", "input": 1, "runAt": "2030-01-01T00:00:00Z", "delayMs": 1}]
+    for second, path in ((items[1], "items[1].delayMs"), ({"job": "a"}, "items[1].tasks")):
+        answer = (await client.post("/v0/batches", json={"items": [items[0], second]})).json()
+        assert answer["path"] == path
+        assert answer["message"].startswith("items[1]: send ")
+    assert (await client.get("/v0/executions")).json()["data"] == []
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 async def test_numbers_that_json_has_not(client: httpx.AsyncClient, number: str) -> None:
     response = await client.post(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 
 from blaxel_jobs.core.records import Progress
@@ -187,3 +188,32 @@ def test_notes_do_not_outlive_their_task(bench: Bench) -> None:
     assert bench.run(lambda: 1).result == 1
     bench.workers[0].stop(grace=2)
     assert task.notes == []
+
+
+def test_notes_that_are_no_unicode_or_too_large_are_cut_and_lose_nothing_else(bench: Bench) -> None:
+    def handler(context: TaskContext) -> None:
+        context.progress(1, 2, "a\ud800" + "b" * 100_000)
+        context.log.info("c\ud800", **{"d\ud800": "e\ud800"})
+        context.log.info("wide", data=["f" * 1000] * 1000)
+        context.log.info("last", rows=1)
+
+    task = bench.run(handler)
+    [message] = [noted.progress.message for noted in task.notes if noted.progress is not None]
+    assert message is not None
+    assert message.startswith("a\\ud800b")
+    assert len(message) < 5_000
+    first, wide, last = task.lines
+    assert first == LogLine("info", "c\\ud800", {"d\\ud800": "e\\ud800"})
+    assert len(str(wide.fields)) < 5_000
+    assert last == LogLine("info", "last", {"rows": 1})
+
+
+def test_a_report_of_many_long_lines_is_no_larger_than_a_request_may_be(bench: Bench) -> None:
+    def handler(context: TaskContext) -> None:
+        for number in range(1000):
+            line = f"{number} {'x' * 4000}"
+            context.log.info(line)
+
+    task = bench.run(handler)
+    assert [line.message.split()[0] for line in task.lines] == [str(number) for number in range(1000)]
+    assert max(len(msgspec.json.encode(noted)) for noted in task.notes) < 1024 * 1024

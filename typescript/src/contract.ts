@@ -899,7 +899,10 @@ export interface components {
                 [key: string]: unknown;
             };
             priority?: components["schemas"]["NewPriority"];
-            /** @description Environment variables for the tasks. Their values never come back. */
+            /**
+             * @description Environment variables for the tasks. Their values never come back. What no environment carries is refused: a NUL
+             *     character, and a name that is empty or has `=`.
+             */
             env?: {
                 [key: string]: string;
             };
@@ -960,7 +963,10 @@ export interface components {
                 [key: string]: unknown;
             };
             priority?: components["schemas"]["NewPriority"];
-            /** @description Environment variables for the tasks. Their values never come back. */
+            /**
+             * @description Environment variables for the tasks. Their values never come back. What no environment carries is refused: a NUL
+             *     character, and a name that is empty or has `=`.
+             */
             env?: {
                 [key: string]: string;
             };
@@ -1011,7 +1017,10 @@ export interface components {
                 [key: string]: unknown;
             };
             priority?: components["schemas"]["NewPriority"];
-            /** @description Environment variables for the tasks. Their values never come back. */
+            /**
+             * @description Environment variables for the tasks. Their values never come back. What no environment carries is refused: a NUL
+             *     character, and a name that is empty or has `=`.
+             */
             env?: {
                 [key: string]: string;
             };

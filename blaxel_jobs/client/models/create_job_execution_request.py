@@ -31,7 +31,9 @@ class CreateJobExecutionRequest:
         tags (list[str] | Unset): Labels to filter by, without control characters.
         metadata (Any | Unset): The user's own fields. They come back as `metadata.custom`.
         priority (str | Unset): Which execution is taken first. Nothing that runs is pre-empted.
-        env (Any | Unset): Environment variables for the tasks. Their values never come back.
+        env (Any | Unset): Environment variables for the tasks. Their values never come back. What no environment
+            carries is refused: a NUL
+            character, and a name that is empty or has `=`.
         memory (int | Unset): Memory for each task in MB, for runners that can limit it.
         auto_start (bool | Unset): False creates it without starting it; it waits for the start verb.
         run_at (datetime.datetime | Unset): When it may start (RFC 3339, with its offset). Not together with `delayMs`.
