@@ -20,6 +20,8 @@ _JSON: Final = (b"content-type", b"application/json")
 _TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 """Where Python's phrases are older than RFC 9110 in some of its releases."""
 
+RUNNER_PATH: Final = "/v0/runner/tasks"
+"""Where runners in containers read their inputs."""
 _PLATFORM_SDK: Final = b"blaxel/sdk/"
 _FIRST_PAGED: Final = "2026-04-28"
 """The version of the platform's API from which on its lists are pages."""
@@ -80,6 +82,14 @@ class _Contract:
         return _PROBLEM, self.encode(problem(error, request_id))
 
 
+class _Runner(_Contract):
+    """That of data URLs. The platform's runner in Python takes a refusal for an execution without tasks: it would call its function
+    with nothing, and succeed. It fails where `tasks` is null."""
+
+    def problem(self, error: RequestError, request_id: str) -> tuple[tuple[bytes, bytes], bytes]:
+        return _PROBLEM, self.encode({**problem(error, request_id), "tasks": None})
+
+
 class _Platform:
     """The Blaxel platform's, of one version of its API, or of the time before there were versions (None)."""
 
@@ -106,6 +116,14 @@ class _Platform:
 
 _PLAIN: Final = _Contract([])
 _ECHOED: Final = _Contract([(b"jobs-contract", CONTRACT.encode())])
+
+
+_RUNNER: Final = _Runner([])
+
+
+def choose_refusal(path: str, dialect: Dialect) -> Dialect:
+    """The dialect in which a request is refused: at data URLs the one for runners, whoever asks."""
+    return _RUNNER if path == RUNNER_PATH else dialect
 
 
 def choose_dialect(headers: Headers) -> Dialect:

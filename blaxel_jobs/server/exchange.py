@@ -9,7 +9,7 @@ import attrs
 
 from ..errors import MalformedRequest, RequestError, RequestTooSlow, TooLarge, TooManyRequests, Unauthorized, Unavailable
 from .asgi import Scope
-from .dialect import Dialect, HeaderList, Headers, choose_dialect
+from .dialect import Dialect, HeaderList, Headers, choose_dialect, choose_refusal
 from .keys import ANYBODY, Principal
 
 _NO_STORE: Final = (b"cache-control", b"no-store")
@@ -90,7 +90,7 @@ class Exchange:
 
     def problem(self, error: RequestError) -> tuple[HeaderList, bytes]:
         """Headers and body for an error."""
-        kind, body = self.dialect.problem(error, self.request_id)
+        kind, body = choose_refusal(self.path, self.dialect).problem(error, self.request_id)
         headers = [kind, (b"content-length", b"%d" % len(body)), *self._common()]
         if isinstance(error, Unavailable | TooManyRequests):
             headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after or 0))))

@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from ..errors import Forbidden, MalformedRequest, Misdirected, Unauthorized
-from .dialect import HeaderList, Headers
+from .dialect import RUNNER_PATH, HeaderList, Headers
 from .exchange import Exchange
 from .keys import Keyring, Principal
-from .runner_data import RUNNER_PATH
 from .tokens import TOKEN_PATHS, Tokens
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")

@@ -8,8 +8,8 @@ import attrs
 
 from ..errors import InvalidRequest
 from ..nearest import meant
+from .dialect import RUNNER_PATH
 from .exchange import Exchange
-from .runner_data import RUNNER_PATH
 
 Scope = Literal["read", "submit", "worker", "admin"]
 

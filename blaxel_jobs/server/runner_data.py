@@ -8,9 +8,9 @@ from typing import Final
 from urllib.parse import urlencode
 
 from ..errors import ConfigError, Forbidden
+from .dialect import RUNNER_PATH
 from .exchange import Exchange
 
-RUNNER_PATH: Final = "/v0/runner/tasks"
 SECRET_VARIABLE: Final = "BLAXEL_JOBS_DATA_SECRET"  # noqa: S105  the variable's name
 SHORTEST: Final = 16
 
@@ -23,11 +23,15 @@ class RunnerData:
         self._secret = os.urandom(32) if secret is None else hashlib.sha256(secret).digest()
 
     def url(self, exchange: Exchange, workspace: str, execution_id: str) -> str:
-        """As the caller reaches this server."""
+        """The one for whoever has sent this request."""
+        query = {"executionId": execution_id, "workspace": workspace, "secret": self._sign(workspace, execution_id)}
+        return f"{self.root(exchange)}{RUNNER_PATH}?{urlencode(query)}"
+
+    def root(self, exchange: Exchange) -> str:
+        """This server as its caller reaches it."""
         proxied = exchange.headers.get(b"x-forwarded-proto") == b"https"
         scheme = "https" if proxied else exchange.scope.get("scheme", "http")
-        query = {"executionId": execution_id, "workspace": workspace, "secret": self._sign(workspace, execution_id)}
-        return f"{scheme}://{exchange.headers[b'host'].decode()}{RUNNER_PATH}?{urlencode(query)}"
+        return f"{scheme}://{exchange.headers[b'host'].decode()}"
 
     def check(self, workspace: str, execution_id: str, secret: str) -> None:
         """Raises Forbidden for any other secret than that of this execution."""

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,22 @@ from .conftest import Served
 NODE = Path(__file__).with_name("node")
 
 
-def node(*arguments: str, url: str, **credentials: str) -> str:
-    """What a script prints."""
+@cache
+def node_command() -> str:
+    """The path of a node that has the SDK."""
     command = shutil.which("node")
     assert command, "these tests need node >= 20"
     version = subprocess.run([command, "--version"], capture_output=True, text=True, check=True).stdout
     assert int(version.removeprefix("v").partition(".")[0]) >= 20, f"these tests need node >= 20, not {version}"
     assert (NODE / "node_modules" / "@blaxel" / "core").is_dir(), "`make node` installs @blaxel/core for these tests"
+    return command
+
+
+def node(*arguments: str, url: str, **credentials: str) -> str:
+    """What a script prints."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BL_")}
     variables = {**kept, "DO_NOT_TRACK": "1", "BL_WORKSPACE": "default", "BL_API_URL": url, **credentials}
-    done = subprocess.run([command, *arguments], cwd=NODE, env=variables, capture_output=True, text=True, timeout=50)
+    done = subprocess.run([node_command(), *arguments], cwd=NODE, env=variables, capture_output=True, text=True, timeout=50)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

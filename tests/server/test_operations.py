@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from blaxel_jobs.define import JobDef, define_job
+from blaxel_jobs.server.dialect import RUNNER_PATH
 from blaxel_jobs.server.operations import OPERATIONS
-from blaxel_jobs.server.runner_data import RUNNER_PATH
 from tests.pace import PATIENCE
 from tests.server.contract import DOCUMENT
 

@@ -45,10 +45,13 @@ def test_a_data_url_answers_the_inputs_without_a_key_and_nothing_else(keyed: Any
         assert (answer.status_code, answer.json()) == (200, {"tasks": TASKS})
     assert httpx.get(client.get_data_url(single)).json() == {"tasks": [{"n": 1}]}
     for wrong in ({"executionId": single}, {"secret": "0" * 64}, {"secret": "é"}, {"secret": ""}, {"workspace": "other"}):
-        assert httpx.get(changed(url, **wrong)).status_code == 403, wrong
+        for headers in ({}, {"blaxel-version": "2026-04-28"}, {"blaxel-version": "1999-01-01"}):
+            refused = httpx.get(changed(url, **wrong), headers=headers)
+            assert (refused.status_code, refused.json()["tasks"]) == (403, None), wrong
     assert httpx.get(f"{server.url}/v0/executions/{many}/data-url").status_code == 401
     assert httpx.get(url.replace("/tasks?", "/tasks/?")).status_code in (401, 404)
     assert httpx.post(url).status_code == 405
+    assert httpx.get(url, headers={"Host": "elsewhere.example"}).json()["tasks"] is None
     client.get_execution(many).delete(force=True)
     assert httpx.get(url).status_code == 404
 

@@ -541,7 +541,8 @@ export interface paths {
         };
         /**
          * Get the inputs of an execution by its data URL
-         * @description The secret in the URL takes the place of a key. 403 for another one, 404 when the execution is no more.
+         * @description The secret in the URL takes the place of a key. 403 for another one, 404 when the execution is no more. A refusal has
+         *     `tasks: null`: published runners that do not look at the status then fail, and do not run with nothing.
          */
         get: operations["getRunnerTasks"];
         put?: never;
@@ -1827,6 +1828,8 @@ export interface components {
              */
             path?: string;
             requestId?: string;
+            /** @description At data URLs only: there are none, so a runner that does not look at the status fails. */
+            tasks?: null;
         };
     };
     responses: {

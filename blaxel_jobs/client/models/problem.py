@@ -23,6 +23,7 @@ class Problem:
         message (str): What is wrong and how to mend it.
         path (str | Unset): The field that is wrong.
         request_id (str | Unset):
+        tasks (None | Unset): At data URLs only: there are none, so a runner that does not look at the status fails.
     """
 
     type: str
@@ -33,6 +34,7 @@ class Problem:
     message: str
     path: str | Unset = UNSET
     request_id: str | Unset = UNSET
+    tasks: None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -52,6 +54,8 @@ class Problem:
 
         request_id = self.request_id
 
+        tasks = self.tasks
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -68,6 +72,8 @@ class Problem:
             field_dict["path"] = path
         if request_id is not UNSET:
             field_dict["requestId"] = request_id
+        if tasks is not UNSET:
+            field_dict["tasks"] = tasks
 
         return field_dict
 
@@ -90,6 +96,8 @@ class Problem:
 
         request_id = d.pop("requestId", UNSET)
 
+        tasks = d.pop("tasks", UNSET)
+
         problem = cls(
             type=type,
             title=title,
@@ -99,6 +107,7 @@ class Problem:
             message=message,
             path=path,
             request_id=request_id,
+            tasks=tasks,
         )
 
         problem.additional_properties = d

@@ -65,7 +65,9 @@ def sync_detailed(
     """Get the inputs of an execution by its data URL
 
      The secret in the URL takes the place of a key. 403 for another one, 404 when the execution is no
-    more.
+    more. A refusal has
+    `tasks: null`: published runners that do not look at the status then fail, and do not run with
+    nothing.
 
     Args:
         execution_id (str):
@@ -103,7 +105,9 @@ def sync(
     """Get the inputs of an execution by its data URL
 
      The secret in the URL takes the place of a key. 403 for another one, 404 when the execution is no
-    more.
+    more. A refusal has
+    `tasks: null`: published runners that do not look at the status then fail, and do not run with
+    nothing.
 
     Args:
         execution_id (str):
@@ -136,7 +140,9 @@ async def asyncio_detailed(
     """Get the inputs of an execution by its data URL
 
      The secret in the URL takes the place of a key. 403 for another one, 404 when the execution is no
-    more.
+    more. A refusal has
+    `tasks: null`: published runners that do not look at the status then fail, and do not run with
+    nothing.
 
     Args:
         execution_id (str):
@@ -172,7 +178,9 @@ async def asyncio(
     """Get the inputs of an execution by its data URL
 
      The secret in the URL takes the place of a key. 403 for another one, 404 when the execution is no
-    more.
+    more. A refusal has
+    `tasks: null`: published runners that do not look at the status then fail, and do not run with
+    nothing.
 
     Args:
         execution_id (str):
