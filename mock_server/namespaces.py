@@ -23,6 +23,7 @@ from blaxel_jobs.words import ELAPSED, SLEPT
 
 from .asked import Asked, read_asked
 from .clock import MockClock, read_clock
+from .data_urls import MockData
 from .faults import Faults, Rule
 from .journal import MOST_BODY, Journal, Request, answer_headers
 from .line import Line, is_inside, line_of
@@ -78,6 +79,8 @@ class Namespace:
         self.journal = Journal()
         self.breaches: list[str] = []
         """What was against the contract, in strict mode."""
+        path = "" if name == DEFAULT else f"/ns/{name}"
+        self._data = MockData(path, options.seed, options.keys, lambda: hub.url)
         self._make(None)
 
     @property
@@ -156,7 +159,7 @@ class Namespace:
             read_clock(options.clock, start, options.stuck_after, elapsed), seed=options.seed, mode=options.mode, jobs=options.jobs,
             simulate=options.simulate, faults=self.faults, keys=options.keys, hosts=options.hosts, state=state,
         )  # fmt: skip
-        self.app = self.world.app()
+        self.app = self.world.app(runner_data=self._data)
         self._admin: App | None = None
 
     def _admin_app(self) -> App:
@@ -216,6 +219,8 @@ class Hub:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self.url: str | None = None
+        """Where it listens; None as long as it does not."""
         self.default = Namespace(DEFAULT, options, self)
         self._named = {DEFAULT: self.default}
 

@@ -196,6 +196,7 @@ class MockServer(Controls):
 
             self._live = Live(self._hub, bind("127.0.0.1", self._port))
             await self._live.open()
+            self._hub.url = self._live.url
 
     async def _close(self) -> None:
         if self._live is not None:

@@ -44,6 +44,7 @@ def story(mock):
             yield job.get_execution_status(id)
     for execution in mock.executions:
         yield execution.to_dict()
+        yield execution.get_data_url()
         yield [event.to_dict() for event in execution.list_events(1000)]
 
 with MockServer(seed=SEED, mode=MODE, jobs=[sync, asynchronous]) as mock:

@@ -121,6 +121,37 @@ def test_configuration_chooses_one(way: str):
         assert (len(one.executions), mock.executions) == (1, [])
 
 
+@pytest.mark.parametrize("way", ["client", "url", "workspace", "header"])
+def test_a_data_url_leads_to_the_namespace_that_made_it(way: str):
+    with MockServer(live=True) as mock:
+        one = mock.namespace("one")
+        execution = one.job("render").trigger({"page": 1})
+        root, headers = {
+            "client": (None, {}),
+            "url": (one.url, {}),
+            "workspace": (f"{mock.url}/v0", {"X-Blaxel-Workspace": "one"}),
+            "header": (f"{mock.url}/v0", {"Mock-Namespace": "one"}),
+        }[way]
+        if root is None:
+            url = execution.get_data_url()
+        else:
+            url = httpx.get(f"{root}/executions/{execution.id}/data-url", headers=headers).json()["url"]
+        assert url.startswith(f"{one.url}/runner/tasks?")
+        assert httpx.get(url).json() == {"tasks": [{"page": 1}]}
+        assert httpx.get(url.replace("/ns/one", "")).status_code == 403
+        state = one.snapshot()
+        one.reset()
+        assert httpx.get(url).status_code == 404
+        one.restore(state)
+        assert httpx.get(url).status_code == 200
+
+
+def test_a_live_mocks_own_client_is_given_a_data_url_for_other_processes():
+    with MockServer(live=True) as mock:
+        url = mock.job("render").trigger({"page": 1}).get_data_url()
+        assert httpx.get(url).json() == {"tasks": [{"page": 1}]}
+
+
 def test_the_workspace_of_no_namespace_is_none():
     with MockServer(live=True) as mock, JobsClient(mock.url, workspace="acme") as client:
         client.job("my-job").trigger({}).wait_done()
