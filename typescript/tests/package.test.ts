@@ -1,11 +1,17 @@
-/** The package: how large it is, what it needs, and what it runs on. */
+/** The package: how large it is, and what it needs. */
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { build, type Plugin } from "esbuild";
+
+interface Locked {
+  optionalDependencies?: Record<string, string>;
+}
 
 /** What is loaded when it is first needed stays outside. */
 const lazy: Plugin = {
@@ -40,14 +46,30 @@ test("nothing is needed at run time", () => {
   assert.doesNotMatch(readFileSync("package-lock.json", "utf8"), /"resolved"/);
 });
 
-for (const [runtime, ...args] of [
-  ["deno", "eval"],
-  ["bun", "-e"],
-] as const) {
-  const absent = spawnSync(runtime, ["--version"]).error ? `${runtime} is not installed` : false;
-  test(`the client is imported by ${runtime}`, { skip: absent }, () => {
-    const code = `import { blJob } from "${process.cwd()}/dist/index.js"; console.log(blJob("x").name)`;
-    const done = spawnSync(runtime, [...args, code], { encoding: "utf8" });
-    assert.equal(done.stdout.trim(), "x", done.stderr);
-  });
-}
+test("the lock has what every platform needs", () => {
+  const { packages } = JSON.parse(readFileSync("package-lock.json", "utf8")) as { packages: Record<string, Locked> };
+  const missing = Object.entries(packages).flatMap(([place, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies).filter(
+      (name) => !packages[`${place}/node_modules/${name}`] && !packages[`node_modules/${name}`],
+    ),
+  );
+  assert.deepEqual(missing, []);
+});
+
+test("a skip that is in no list is told", () => {
+  const folder = mkdtempSync(join(tmpdir(), "blaxel-jobs-"));
+  const file = join(folder, "some.test.mjs");
+  writeFileSync(
+    file,
+    `import { describe, test } from "node:test";
+    test("runs", () => {});
+    test("not here", { skip: "no reason" }, () => {});
+    describe("inner", () => test("not now", { todo: true }, () => {}));`,
+  );
+  const env = { ...process.env };
+  delete env.NODE_TEST_CONTEXT; // it is no part of this run
+  const done = spawnSync(process.execPath, ["--test", "--test-reporter=./scripts/skips.js", file], { encoding: "utf8", env });
+  assert.deepEqual([done.status, done.stderr], [0, ""]);
+  assert.deepEqual(done.stdout.match(/(?<=::).+/g), ["not here", "not now"]);
+  rmSync(folder, { recursive: true });
+});
