@@ -13,6 +13,7 @@ from schemathesis import GenerationMode
 
 from blaxel_jobs.server.keys import Keyring, read_key
 from blaxel_jobs.server.serve import bind
+from tests.pace import PATIENCE
 from tests.server.conftest import live
 from tests.server.contract import DOCUMENT, read_events
 
@@ -131,7 +132,7 @@ def judge(roots: Mapping[str, str], path: str, method: str, mode: GenerationMode
         _hurry(case)
         for root in roots.values():
             base = root if "servers" in DOCUMENT["paths"][path] else f"{root}/v0"
-            response = case.call_and_validate(base_url=base, headers=HEADERS, excluded_checks=excluded)
+            response = case.call_and_validate(base_url=base, headers=HEADERS, excluded_checks=excluded, timeout=PATIENCE)
             if streamed and response.status_code == 200:
                 schema = "ExecutionUpdate" if method == "POST" else "JobExecutionEvent"
                 told = read_events(response.text.split("\n"), schema)
