@@ -12,9 +12,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
-
-import attrs
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 from .errors import InvalidRequest, JobsError, ServerError, TooLarge
 
@@ -45,8 +43,7 @@ Data = bytes | bytearray | memoryview | str | os.PathLike[str] | Readable
 """What can be put: bytes, the path of a file, or a file that is open for reading bytes, which is read from where it stands."""
 
 
-@attrs.frozen
-class Artifact:
+class Artifact(NamedTuple):
     """What is known of an artifact. Its `id` is the SHA-256 of its bytes in hex digits: the same bytes are the same artifact."""
 
     execution_id: str
@@ -61,15 +58,14 @@ class Artifact:
         return write_ref(self.execution_id, self.id)
 
 
-@attrs.frozen
-class Content:
+class Content(NamedTuple):
     """An artifact that is open for reading; whoever has it calls `close`. At their end the pieces raise ServerError when together
     they are not what was put."""
 
     size: int
     content_type: str
-    pieces: Iterator[bytes] = attrs.field(repr=False)
-    close: Callable[[], object] = attrs.field(repr=False)
+    pieces: Iterator[bytes]
+    close: Callable[[], object]
 
 
 def write_ref(execution_id: str, id: str) -> str:
@@ -196,8 +192,7 @@ def _reading_file(file: Any) -> tuple[Callable[[], Any], int | None, bool]:
     return begin, size, True
 
 
-@attrs.frozen
-class _Open:
+class _Open(NamedTuple):
     """A file that is open already, and stays open: it is the caller's."""
 
     file: Any
@@ -329,7 +324,7 @@ class Artifacts:
 
     def _open(self, ref: str) -> Content:
         content = self._port.open(*read_ref(ref))
-        return attrs.evolve(content, pieces=self._until_stopped(content.pieces))
+        return content._replace(pieces=self._until_stopped(content.pieces))
 
     def _until_stopped(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:
@@ -379,12 +374,12 @@ class AsyncArtifacts:
             raise
 
 
-@attrs.frozen
 class AsyncArtifactReader:
     """An artifact that is open for reading, from its beginning to its end: `await reader.read(size)`, or `async for` its pieces."""
 
-    _reader: ArtifactReader
-    _local: bool
+    def __init__(self, reader: ArtifactReader, local: bool) -> None:
+        self._reader = reader
+        self._local = local
 
     @property
     def size(self) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..define import JOB_NAME
+from ..job_names import JOB_NAME
 from ..words import JobPriority, OnConflict
 from .reading import LINE, LINES, MAX_KEY, MAX_MS
 

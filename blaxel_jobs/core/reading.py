@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import UNSET, Struct
 
-from ..define import JOB_NAME
 from ..errors import InvalidRequest, MalformedRequest, TooLarge
+from ..job_names import JOB_NAME
 from .refusals import path_of, refusal
 
 MAX_BODY: Final = 2 * 1024 * 1024

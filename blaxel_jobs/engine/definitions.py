@@ -1,18 +1,20 @@
 """What is known of jobs: the definitions that live in this process, and those that any worker of the store has registered."""
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from ..core.documents import beside
 from ..core.records import Definition
 from ..core.requests import read_definition
-from ..define import JobDef
 from ..errors import ConfigError
 from ..stores.base import JobStore
 from .commands import Command, Define, WakeParked
 from .loops import Loop
+
+if TYPE_CHECKING:
+    from ..define import JobDef
 
 _Limits = tuple[int | None, int]
 """Of the job, and of each of its keys."""
@@ -31,11 +33,13 @@ class Definitions(Loop):
         """Those by which nobody waits any more who need not, of each job."""
         self._read()
 
-    def register(self, jobs: Iterable[JobDef[Any, Any]], workspaces: Collection[str]) -> None:
+    def register(self, jobs: "Iterable[JobDef[Any, Any]]", workspaces: Collection[str]) -> None:
         """Make definitions known here, and to everybody who uses the store.
 
         Raises ConfigError when a name has another definition here already.
         """
+        from ..define import JobDef  # only here: it takes a while to load, and a server by itself has no definitions
+
         for job in jobs:
             if not isinstance(job, JobDef):
                 raise ConfigError(f"{job!r} is no job definition: put @define_job('name') above the handler")
@@ -51,7 +55,7 @@ class Definitions(Loop):
         """Is there a definition of this job in this process."""
         return job in self._here
 
-    def all_here(self) -> list[JobDef[Any, Any]]:
+    def all_here(self) -> "list[JobDef[Any, Any]]":
         """The definitions of this process."""
         return list(self._here.values())
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable
 
-import attrs
 from msgspec import Struct
 
 from ..core.ports import Rng
@@ -18,8 +17,7 @@ class Created(Struct, frozen=True, gc=False):
     disposition: str
 
 
-@attrs.frozen
-class Rules:
+class Rules(Struct, frozen=True):
     """What the engine was set up with and the batch needs."""
 
     new_id: Callable[[], str]

@@ -6,16 +6,15 @@ import math
 import os
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakSet, WeakValueDictionary
 
-import attrs
+import msgspec
 
 from ..core.ports import Clock, IdFactory, Rng
 from ..core.records import Execution, LeaseRef
 from ..core.requests import read_ids
 from ..core.views import View, unknown_view, update_view
-from ..define import JobDef
 from ..errors import JobsError, StoreError, Unavailable, WouldDeadlock
 from ..stores import JobStore, artifacts_of
 from ..words import JobStatus, WaitingFor
@@ -35,6 +34,9 @@ from .shared import SharedWaits
 from .verbs import OPERATIONS, Commit, CommitAll, Read, Until, Verb
 from .waiters import LoopWaiter, ThreadWaiter, Waiters
 
+if TYPE_CHECKING:
+    from ..define import JobDef
+
 log = logging.getLogger("blaxel_jobs.engine")
 
 DEFAULT_LEASE: Final = 10.0
@@ -44,19 +46,18 @@ ReadyListener = Callable[[set[tuple[str, str]]], None]
 LeaseListener = Callable[[Sequence[LeaseRef]], None]
 
 
-@attrs.define
-class Listeners:
+class Listeners(msgspec.Struct):
     """Who is told what a commit did. Called in the committing thread, so they hand over and return."""
 
-    ready: list[ReadyListener] = attrs.field(factory=list)
+    ready: list[ReadyListener] = msgspec.field(default_factory=list)
     """Given the (workspace, job) pairs that have something to claim."""
-    revoked: list[LeaseListener] = attrs.field(factory=list)
+    revoked: list[LeaseListener] = msgspec.field(default_factory=list)
     """Given the leases that were taken from their workers."""
-    stopped: list[LeaseListener] = attrs.field(factory=list)
+    stopped: list[LeaseListener] = msgspec.field(default_factory=list)
     """Given the leases whose handlers are to stop at their next step."""
-    removed: list[Callable[[Sequence[tuple[str, str]]], None]] = attrs.field(factory=list)
+    removed: list[Callable[[Sequence[tuple[str, str]]], None]] = msgspec.field(default_factory=list)
     """Given the (workspace, id) of executions that are no more."""
-    told: list[Callable[[Sequence[Told]], None]] = attrs.field(factory=list)
+    told: list[Callable[[Sequence[Told]], None]] = msgspec.field(default_factory=list)
     """Given every event, with its execution as it was after it."""
 
 
@@ -192,7 +193,7 @@ class Engine:
         self.check_process()
         return self._committer.asubmit(command)
 
-    def register(self, jobs: Iterable[JobDef[Any, Any]], workspaces: Collection[str]) -> None:
+    def register(self, jobs: "Iterable[JobDef[Any, Any]]", workspaces: Collection[str]) -> None:
         """Make definitions known, in these workspaces. Raises ConfigError when a name has another definition here already."""
         self.definitions.register(jobs, workspaces)
 

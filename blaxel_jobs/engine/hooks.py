@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
-import attrs
+from msgspec import Struct
 
 from ..words import JobStatus
 from .effects import Told
@@ -28,8 +28,7 @@ EVENTS: Final = frozenset(
 _NOTEWORTHY: Final = {"task.failed": logging.WARNING, "task.retrying": logging.WARNING, "task.recovered": logging.WARNING}
 
 
-@attrs.frozen
-class Happening:
+class Happening(Struct, frozen=True):
     """An event of an execution, as a listener is told of it."""
 
     type: str

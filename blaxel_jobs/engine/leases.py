@@ -5,16 +5,18 @@ import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..artifacts import ArtifactPort, LocalArtifacts
 from ..core.records import Leased, LeaseRef
 from ..core.reports import Answer, Holding, Report
-from ..define import JobDef
 from .boot import Boot
 from .commands import Claim, Extend, Tell
 from .engine import Engine
 from .recovery import tick
+
+if TYPE_CHECKING:
+    from ..define import JobDef
 
 log = logging.getLogger("blaxel_jobs.engine")
 
@@ -49,7 +51,7 @@ class LocalLeases:
         self._interrupted = False
         self._boot = Boot(engine.store.lock_path)
 
-    def register(self, jobs: Sequence[JobDef[Any]]) -> None:
+    def register(self, jobs: "Sequence[JobDef[Any]]") -> None:
         """Make jobs known that this worker serves. Raises ConfigError when a name has another definition here already."""
         self._engine.register(jobs, self._workspaces)
         self._jobs += tuple(job.name for job in jobs)

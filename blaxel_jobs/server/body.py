@@ -6,7 +6,7 @@ import types
 from collections.abc import Coroutine, Generator
 from typing import Any, Final
 
-import attrs
+from msgspec import Struct
 
 from ..core.reading import MAX_BODY
 from ..errors import MalformedRequest, RequestTooSlow, TooLarge, UnsupportedMedia
@@ -19,8 +19,7 @@ BODY_SECONDS: Final = 30.0
 _JSON: Final = re.compile(rb"""application/(?:[\w.+-]+\+)?json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?""", re.IGNORECASE)
 
 
-@attrs.frozen
-class BodyLimits:
+class BodyLimits(Struct, frozen=True):
     """What a body may take: bytes, and seconds until the last of them is there."""
 
     size: int = MAX_BODY

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-import attrs
+from msgspec import Struct
 
 from ..errors import MalformedRequest, RequestError, RequestTooSlow, TooLarge, TooManyRequests, Unauthorized, Unavailable
 from .asgi import Scope
@@ -30,8 +30,7 @@ _SINGLE: Final = frozenset(
 """Headers of which two could be read as either one by whoever stands in front of this server."""
 
 
-@attrs.frozen
-class Text:
+class Text(Struct, frozen=True):
     """An answer that is no JSON."""
 
     content_type: bytes

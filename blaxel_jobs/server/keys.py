@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-import attrs
+from msgspec import Struct
 
 from ..errors import ConfigError
 
@@ -19,8 +19,7 @@ _DIGEST: Final = re.compile(r"sha256:(?P<hex>[0-9a-fA-F]{64})")
 _WORKSPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-@attrs.frozen
-class Principal:
+class Principal(Struct, frozen=True):
     """Who calls: a workspace and what may be done in it."""
 
     workspace: str = DEFAULT_WORKSPACE
@@ -31,14 +30,16 @@ ANYBODY: Final = Principal()
 """The caller of a server that has no keys."""
 
 
-@attrs.frozen
-class Key:
+class Key(Struct, frozen=True):
     """A server key. The key itself is not kept."""
 
-    digest: bytes = attrs.field(repr=False)
+    digest: bytes
     principal: Principal = ANYBODY
-    signing: bytes | None = attrs.field(default=None, repr=False)
+    signing: bytes | None = None
     """What signs its access tokens; None where only the digest was given."""
+
+    def __repr__(self) -> str:
+        return f"Key({self.principal!r})"  # nothing by which somebody could call, or sign
 
 
 class Keyring:

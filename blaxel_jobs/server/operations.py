@@ -4,7 +4,8 @@ import re
 from typing import Any, Final, Literal
 from urllib.parse import unquote_to_bytes
 
-import attrs
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from ..errors import InvalidRequest
 from ..nearest import meant
@@ -14,23 +15,21 @@ from .exchange import Exchange
 Scope = Literal["read", "submit", "worker", "admin"]
 
 
-@attrs.frozen
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A query parameter or header: its name on the wire and as the engine's argument."""
 
     name: str
     argument: str
     integer: bool = False
     max_length: int | None = None
-    key: bytes = attrs.field(init=False)
+    key: bytes = b""
     """The name as a request's headers have it."""
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "key", self.name.lower().encode())
+    def __post_init__(self) -> None:
+        force_setattr(self, "key", self.name.lower().encode())
 
 
-@attrs.frozen
-class Operation:
+class Operation(Struct, frozen=True):
     """One operation of openapi.yaml. `id` is its operationId in snake case, by which the engine knows it."""
 
     id: str

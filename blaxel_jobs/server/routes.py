@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-import attrs
+import msgspec
 
 from .asgi import Receive
 from .exchange import Exchange
@@ -25,9 +25,8 @@ class Resource:
         self.allow = ", ".join(sorted([*self.handlers, "OPTIONS"]))
 
 
-@attrs.define
-class _Node:
-    children: dict[str, "_Node"] = attrs.field(factory=dict)
+class _Node(msgspec.Struct):
+    children: dict[str, "_Node"] = msgspec.field(default_factory=dict)
     any: "_Node | None" = None
     resource: Resource | None = None
 

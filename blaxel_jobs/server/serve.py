@@ -15,8 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, Protocol
 
-import attrs
 import uvicorn
+from msgspec import Struct
 
 from ..errors import ConfigError
 from .asgi import Receive, Scope, Send
@@ -36,8 +36,10 @@ def bind(host: str, port: int) -> socket.socket:
 
     Raises ConfigError naming the port and the remedy.
     """
+    # As bytes, where it can be: for text Python loads all that international names need.
+    name = host.encode() if host.isascii() else host
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, _, _, _, address = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (OSError, UnicodeError):
         raise ConfigError(f"the host {host!r} is not an address of this machine; --host names another") from None
     # Named as TCP, because asyncio turns off Nagle's algorithm only where it can tell; it costs 40 ms an answer.
@@ -71,8 +73,7 @@ def url_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-@attrs.define
-class ReadyFile:
+class ReadyFile(Struct):
     """A file that says where the server is, for as long as it accepts connections: `{"url": ..., "pid": ...}`."""
 
     path: Path

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
-import attrs
+from msgspec import Struct
 
 from .asgi import Receive, Send
 from .body import gone
@@ -21,8 +21,7 @@ _COMMENT: Final = b": still here\n\n"
 _END: Final = b"event: end\ndata: {}\n\n"
 
 
-@attrs.frozen
-class Updates:
+class Updates(Struct, frozen=True):
     """What a stream answers: its first updates, and those that follow. Nothing of it was sent yet."""
 
     first: Views
