@@ -30,7 +30,7 @@ from .plain import check_arguments, check_body
 from .stores import JobStore, open_store
 from .words import WaitingFor
 from .worker import Worker
-from .worker.context import current
+from .worker.current import current
 from .worker.worker import CLEANUP, DEFAULT_GRACE, DEFAULT_SLOTS
 
 __all__ = ["Happening", "JobManager"]

@@ -13,7 +13,6 @@ from blaxel_jobs.errors import ConfigError, JobsError
 from blaxel_jobs.server.guard import LOOPBACK, Hosts
 from blaxel_jobs.server.keys import read_key
 from blaxel_jobs.server.serve import HttpServer, ReadyFile, bind, is_any_address, is_loopback, url_of
-from blaxel_jobs.worker.modules import load_jobs
 
 from .loop import new_loop
 from .namespaces import STRICT, Hub, Options
@@ -49,10 +48,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     made = Options(
-        clock=options.clock, mode=check_mode(options.mode), seed=options.seed, jobs=list(load_jobs(options.worker)),
+        clock=options.clock, mode=check_mode(options.mode), seed=options.seed,
         keys=[read_key(text, "--api-key") for text in options.api_key],
         strict=options.strict or os.environ.get(STRICT) == "1",
     )  # fmt: skip
+    if options.worker:
+        from blaxel_jobs.worker.modules import load_jobs
+
+        made.jobs = load_jobs(options.worker)
     if options.scenario is not None:
         from .scenario import read_scenario
 

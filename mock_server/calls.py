@@ -3,13 +3,16 @@
 import asyncio
 import concurrent.futures
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from blaxel_jobs.errors import ConnectionFailed, MockStuck
-from blaxel_jobs.worker.context import AnyContext, current
+from blaxel_jobs.worker.current import current
 
 from .loop import LoopThread, done
 from .namespaces import Namespace
+
+if TYPE_CHECKING:
+    from blaxel_jobs.worker.context import AnyContext
 
 T = TypeVar("T")
 
@@ -56,7 +59,7 @@ class Calls:
     def _begin(self, function: Callable[[], Coroutine[Any, Any, T]]) -> concurrent.futures.Future[T]:
         return self._submit(self._from_outside(current.get(None), function))
 
-    async def _from_outside(self, context: AnyContext | None, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _from_outside(self, context: "AnyContext | None", function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         with self._place.clock.outside(context):
             return await function()
 

@@ -5,14 +5,16 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from blaxel_jobs.core.ports import Flag
 from blaxel_jobs.errors import ConfigError
 from blaxel_jobs.system import FOREVER
-from blaxel_jobs.worker.context import AnyContext
 
 from .virtual import START, STUCK_AFTER, VirtualClock
+
+if TYPE_CHECKING:
+    from blaxel_jobs.worker.context import AnyContext
 
 
 class ScaledClock:
@@ -40,7 +42,7 @@ class ScaledClock:
             async with asyncio.timeout(min(seconds / self.speed, FOREVER)):
                 await flag.wait()
 
-    def outside(self, context: AnyContext | None) -> AbstractContextManager[object]:
+    def outside(self, context: "AnyContext | None") -> AbstractContextManager[object]:
         return nullcontext()
 
     async def turn(self) -> None:

@@ -3,24 +3,26 @@
 import asyncio
 import math
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import attrs
+from msgspec import Struct
 
 from blaxel_jobs.artifacts import ArtifactPort
 from blaxel_jobs.core.records import Leased, LeaseRef
 from blaxel_jobs.core.reports import Answer, Completed, Failed, Holding, Noted, Released, Report, Stepped
-from blaxel_jobs.define import JobDef
 from blaxel_jobs.engine import Engine, LocalLeases
 from blaxel_jobs.engine.commands import Extend
 from blaxel_jobs.engine.recovery import tick
 from blaxel_jobs.errors import LeaseLost
 from blaxel_jobs.system import FOREVER
-from blaxel_jobs.worker.context import AnyContext
 
 from .clock import MockClock
 from .faults import Faults
 from .virtual import VirtualClock
+
+if TYPE_CHECKING:
+    from blaxel_jobs.define import JobDef
+    from blaxel_jobs.worker.context import AnyContext
 
 
 class MockLeases:
@@ -31,7 +33,17 @@ class MockLeases:
     comes from elsewhere. Every durable sleep gives its task up, so that a handler's is the same as any other's time.
     """
 
-    def __init__(self, engine: Engine, clock: MockClock, workspaces: Sequence[str], faults: Faults, *, step: bool) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: MockClock,
+        workspaces: Sequence[str],
+        faults: Faults,
+        *,
+        step: bool,
+        serving: tuple[str, ...] | None = (),
+    ) -> None:
+        """`serving`: the jobs that its worker serves, None for all, as far as that is known before it claims."""
         self._engine = engine
         self._clock = clock
         self._workspaces = list(workspaces)
@@ -44,7 +56,7 @@ class MockLeases:
         self.in_place = 0.0
         self._offered = asyncio.Event()
         self._stopped = asyncio.Event()
-        self._serving: tuple[str, ...] | None = ()
+        self._serving = serving
         self._claimed: dict[tuple[str, str], LeaseRef] = {}
         self._held: dict[LeaseRef, _Held] = {}
         self._unheard: set[LeaseRef] = set()
@@ -56,7 +68,7 @@ class MockLeases:
         self.taken = False
         """A lease was taken from its handler."""
 
-    def register(self, jobs: Sequence[JobDef[Any]]) -> None:
+    def register(self, jobs: "Sequence[JobDef[Any]]") -> None:
         self._inner.register(jobs)
 
     def open(self) -> None:
@@ -113,7 +125,7 @@ class MockLeases:
         self._offered.set()
         self._inner.interrupt()
 
-    def crash(self, context: AnyContext, code: int) -> None:
+    def crash(self, context: "AnyContext", code: int) -> None:
         """The worker of this task dies, with nothing around it: its lease runs out, as after a last heartbeat."""
         lease = self._claimed[context.execution_id, context.task_id]
         if lease in self._engine.submit(Extend((lease,), self._engine.lease)).lost:
@@ -180,8 +192,7 @@ class MockLeases:
         self._offered.set()
 
 
-@attrs.define
-class _Held:
+class _Held(Struct):
     """A task that the worker runs."""
 
     leased: Leased

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
-from blaxel_jobs.define import JobDef
 from blaxel_jobs.errors import InvalidRequest, NotFound, RequestError
 from blaxel_jobs.server.app import App
 from blaxel_jobs.server.asgi import Message, Receive, Scope, Send
@@ -32,6 +31,8 @@ from .virtual import STUCK_AFTER
 from .world import World
 
 if TYPE_CHECKING:
+    from blaxel_jobs.define import JobDef
+
     from .state import State
 
 ADMIN: Final = "/__mock__"
@@ -60,7 +61,7 @@ class Options(Struct, kw_only=True, eq=False):
     stuck_after: float = STUCK_AFTER
     mode: Mode = "settle"
     seed: int = 0
-    jobs: list[JobDef[Any]] = msgspec.field(default_factory=list)
+    jobs: "list[JobDef[Any]]" = msgspec.field(default_factory=list)
     simulate: bool = True
     keys: list[Key] = msgspec.field(default_factory=list)
     hosts: Hosts | None = None

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import math
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any, Final, Literal, get_args
 
@@ -50,22 +50,24 @@ class Paced:
     until no execution is left that can go on; with `step` until what is looked at is not as it was seen before.
     """
 
-    def __init__(self, engine: Engine, clock: MockClock, mode: Mode, alive: Callable[[], None]) -> None:
-        """`alive` is called before every operation."""
+    def __init__(
+        self, engine: Engine, clock: MockClock, mode: Mode, hire: Callable[[], Awaitable[None]], alive: Callable[[], None]
+    ) -> None:
+        """`hire` and `alive` are called before every operation: the one while others may run, the other when none does."""
         self.ready = engine.ready
         self.artifacts = engine.artifacts
         self.clock = engine.clock
         self._engine = engine
         self._clock = clock
         self._mode = mode
+        self._hire = hire
         self._alive = alive
         self._seen: dict[tuple[str, str | None, str | None], object] = {}
         self._released = False
 
     async def acall(self, operation: str, workspace: str, arguments: Mapping[str, Any]) -> View:
         """As Engine.acall. Raises MockStuck."""
-        await self._clock.turn()
-        self._alive()
+        await self._begin()
         wait = parse_prefer(arguments.get("prefer"))
         if wait:
             async with self._clock.patience():
@@ -83,8 +85,7 @@ class Paced:
 
     async def watch(self, workspace: str, body: Any, quiet: float) -> AsyncGenerator[Any, None]:
         """As Engine.watch, but without its signs of life: nothing happens while time stands still."""
-        await self._clock.turn()
-        self._alive()
+        await self._begin()
         with self._clock.watch():
             async with aclosing(self._engine.watch(workspace, body, math.inf)) as updates:
                 async for update in updates:
@@ -92,8 +93,7 @@ class Paced:
 
     async def events(self, workspace: str, job: str | None, id: str, after: int, quiet: float) -> AsyncGenerator[list[View], None]:
         """As Engine.events; time moves as for a watch."""
-        await self._clock.turn()
-        self._alive()
+        await self._begin()
         with self._clock.watch():
             async with aclosing(self._engine.events(workspace, job, id, after, math.inf)) as told:
                 async for views in told:
@@ -103,6 +103,11 @@ class Paced:
         self._released = True
         self._clock.release()
         self._engine.release_waiters()
+
+    async def _begin(self) -> None:
+        await self._hire()
+        await self._clock.turn()
+        self._alive()
 
     async def _claim(self, workspace: str, arguments: Mapping[str, Any]) -> View:
         """A worker elsewhere waits in real time: if an idle one moved ours, nobody else could."""

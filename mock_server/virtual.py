@@ -12,13 +12,16 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-import attrs
+from msgspec import Struct
 
 from blaxel_jobs.core.ports import Flag
 from blaxel_jobs.errors import MockStuck
-from blaxel_jobs.worker.context import AnyContext, current
+from blaxel_jobs.worker.current import current
+
+if TYPE_CHECKING:
+    from blaxel_jobs.worker.context import AnyContext
 
 START: Final = 1_893_456_000.0
 """When virtual time begins unless told: 2030-01-01T00:00:00Z."""
@@ -35,7 +38,7 @@ class Duties(Protocol):
         """How many tasks were claimed and are not reported."""
         ...
 
-    def running(self) -> list[AnyContext]:
+    def running(self) -> "list[AnyContext]":
         """Those tasks, the oldest first."""
         ...
 
@@ -61,8 +64,7 @@ class _Timer(NamedTuple):
     future: asyncio.Future[None]
 
 
-@attrs.frozen(eq=False)
-class _Leave:
+class _Leave(Struct, frozen=True, eq=False):
     """A client's leave to move time, up to a limit; only as long as executions do something, for one that looks or watches."""
 
     limit: float
@@ -70,8 +72,7 @@ class _Leave:
     looks: bool = False
 
 
-@attrs.frozen(eq=False)
-class _Look:
+class _Look(Struct, frozen=True, eq=False):
     """Somebody who looks when he has seen enough."""
 
     enough: Callable[[], bool]
@@ -129,7 +130,7 @@ class VirtualClock:
                 over.cancel()
 
     @contextmanager
-    def outside(self, context: AnyContext | None) -> Iterator[None]:
+    def outside(self, context: "AnyContext | None") -> Iterator[None]:
         """The handler of this task waits for us, so it does not run."""
         if context is None:
             yield

@@ -3,13 +3,13 @@
 import asyncio
 import math
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from blaxel_jobs import __version__
 from blaxel_jobs.core.records import LeaseRef
 from blaxel_jobs.core.views import View, execution_view
-from blaxel_jobs.define import JobDef
 from blaxel_jobs.engine import Engine
 from blaxel_jobs.engine.commands import Extend
 from blaxel_jobs.errors import ConfigError
@@ -19,9 +19,6 @@ from blaxel_jobs.server.keys import DEFAULT_WORKSPACE, Key, Keyring
 from blaxel_jobs.stores import MemoryJobStore
 from blaxel_jobs.stores.base import ALL, Position
 from blaxel_jobs.system import FOREVER
-from blaxel_jobs.worker import Worker
-from blaxel_jobs.worker.context import AnyContext
-from blaxel_jobs.worker.simulate import simulated_job
 
 from .clock import MockClock
 from .faults import Faults
@@ -31,6 +28,10 @@ from .pace import Mode, Paced
 from .virtual import VirtualClock
 
 if TYPE_CHECKING:
+    from blaxel_jobs.define import JobDef
+    from blaxel_jobs.worker import Worker
+    from blaxel_jobs.worker.context import AnyContext
+
     from .state import State
 
 SLOTS: Final = 10_000
@@ -83,7 +84,7 @@ class World:
         *,
         seed: int,
         mode: Mode,
-        jobs: Iterable[JobDef[Any]],
+        jobs: "Iterable[JobDef[Any]]",
         simulate: bool,
         faults: Faults | None = None,
         keys: Iterable[Key] = (),
@@ -102,14 +103,15 @@ class World:
         if running:
             self._engine.submit(Extend(tuple(running), self._engine.lease))
         self._leases = MockLeases(
-            self._engine, clock, self.workspaces, Faults(seed) if faults is None else faults, step=mode == "step"
-        )
-        built_in = simulated_job(clock.sleep, self._leases.crash)
-        self._worker = Worker(
-            self._leases, jobs, slots=SLOTS, simulate=simulate and built_in, clock=clock, rng=Random(f"worker {seed}"),
-            threads=self.turns,
+            self._engine, clock, self.workspaces, Faults(seed) if faults is None else faults, step=mode == "step",
+            serving=None if simulate else (),
         )  # fmt: skip
-        self._paced = Paced(self._engine, clock, mode, self._leases.alive)
+        self._seed = seed
+        self._simulate = simulate
+        jobs = list(jobs)
+        self._worker = self._make_worker(jobs) if jobs or state is not None else None
+        self._hired: asyncio.Task[None] | None = None
+        self._paced = Paced(self._engine, clock, mode, self._hire, self._leases.alive)
         self._app_options: dict[str, Any] = {"version": __version__, "new_id": ids, "keys": Keyring(keys), "hosts": hosts}
         self._pulse: asyncio.Task[None] | None = None
         if isinstance(clock, VirtualClock):
@@ -120,7 +122,9 @@ class World:
         return made(self._paced, **{**self._app_options, **options})
 
     async def open(self) -> None:
-        await self._worker.astart(heartbeats=False)
+        self._around = copy_context()
+        if self._worker is not None:
+            await self._hire()
         if not isinstance(self.clock, VirtualClock):
             self._pulse = asyncio.create_task(self._beat(self.clock.speed))
 
@@ -130,11 +134,16 @@ class World:
             self._pulse.cancel()
         self._paced.release_waiters()
         self._leases.stop()
-        await self._worker.astop(grace=0)
+        if self._hired is not None:
+            await asyncio.wait((self._hired,))
+        if self._worker is not None:
+            await self._worker.astop(grace=0)
         self._engine.close()
 
-    async def register(self, jobs: Iterable[JobDef[Any]]) -> None:
+    async def register(self, jobs: "Iterable[JobDef[Any]]") -> None:
         """Raises ConfigError."""
+        await self._hire()
+        assert self._worker is not None, "hired"
         self._worker.add(*jobs)
 
     async def executions(self) -> list[View]:
@@ -159,7 +168,7 @@ class World:
         if isinstance(clock, VirtualClock):
             await clock.settle(seconds=max_wait)
             return
-        while (self.goes_on() or self._worker.holding) and clock.monotonic() < end:  # noqa: ASYNC110 - nobody tells of the last one
+        while (self.goes_on() or self.holding()) and clock.monotonic() < end:  # noqa: ASYNC110 - nobody tells of the last one
             await asyncio.sleep(SHORTEST)
 
     async def change(self, max_wait: float) -> bool:
@@ -183,6 +192,30 @@ class World:
         began = self.clock.now() - elapsed
         return State(elapsed=elapsed, began=began, ids=self._ids.state, **read_store(self._store, self.workspaces))
 
+    async def _hire(self) -> None:
+        """Have the worker serve. Without jobs of its own it comes with the first operation, since it is half of what there is to
+        load, and whoever starts a mock waits for that."""
+        if self._hired is None:
+            self._hired = asyncio.get_running_loop().create_task(self._start_worker(), context=self._around.copy())
+        if not self._hired.done():
+            await asyncio.wait((self._hired,))
+        self._hired.result()
+
+    async def _start_worker(self) -> None:
+        if self._worker is None:
+            self._worker = self._make_worker(())
+        await self._worker.astart(heartbeats=False)
+
+    def _make_worker(self, jobs: "Iterable[JobDef[Any]]") -> "Worker":
+        from blaxel_jobs.worker import Worker
+        from blaxel_jobs.worker.simulate import simulated_job
+
+        built_in = simulated_job(self.clock.sleep, self._leases.crash)
+        return Worker(
+            self._leases, jobs, slots=SLOTS, simulate=self._simulate and built_in, clock=self.clock,
+            rng=Random(f"worker {self._seed}"), threads=self.turns,
+        )  # fmt: skip
+
     def job_of(self, execution: str) -> str | None:
         """The job of an execution."""
         found = (self._store.get(workspace, [execution]) for workspace in self.workspaces)
@@ -199,10 +232,10 @@ class World:
         return tuple((one.id, one.version) for one in found)
 
     def holding(self) -> int:
-        return self._worker.holding
+        return 0 if self._worker is None else self._worker.holding
 
-    def running(self) -> list[AnyContext]:
-        return self._worker.contexts
+    def running(self) -> "list[AnyContext]":
+        return [] if self._worker is None else self._worker.contexts
 
     def due(self) -> float:
         delay = self._engine.poll()
@@ -217,6 +250,7 @@ class World:
 
     async def _beat(self, speed: float) -> None:
         while True:
-            self._worker.beat()
+            if self._worker is not None:
+                self._worker.beat()
             delay = min(self._engine.poll(), self._leases.heartbeat_every)
             await asyncio.sleep(max(SHORTEST, delay / speed))

@@ -26,7 +26,8 @@ from ..core.records import Leased, Progress
 from ..core.reports import Answer, Completed, Failed, LogLine, Report
 from ..errors import ContextUnavailable, LeaseLost
 from ..system import SystemClock, rng
-from .context import TaskContext, current
+from .context import TaskContext
+from .current import current
 from .effects import Flow, Until
 from .failures import as_error, failed
 from .hold import End, Suspended

@@ -6,7 +6,6 @@ A `def` handler gets a TaskContext, an `async def` handler an AsyncTaskContext: 
 import math
 import threading
 from collections.abc import Callable, Coroutine
-from contextvars import ContextVar
 from functools import cached_property
 from typing import Any, Final, Generic, ParamSpec, Protocol, TypeVar, overload
 
@@ -237,6 +236,3 @@ def _number(value: float) -> float:
 
 
 AnyContext = TaskContext | AsyncTaskContext
-
-current: Final[ContextVar[AnyContext]] = ContextVar("current")
-"""The task whose handler runs here: set in the handler's task or thread, and in every task that it starts."""

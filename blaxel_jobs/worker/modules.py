@@ -1,16 +1,18 @@
 """Job definitions from modules that are named on a command line, and from installed packages."""
 
 import importlib
-import importlib.metadata
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..define import JobDef
 from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINTS: Final = "blaxel_jobs"
 """The group of entry points by which an installed package offers a module of jobs, or one job."""
@@ -24,9 +26,11 @@ def load_jobs(modules: Iterable[str]) -> list[JobDef[Any, Any]]:
 
 def installed_jobs() -> list[JobDef[Any, Any]]:
     """Every job that installed packages offer. Raises ConfigError."""
+    from importlib.metadata import entry_points  # only here: it takes a while to load
+
     return _distinct(
         (job, f"the entry point {point.name!r}")
-        for point in sorted(importlib.metadata.entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
+        for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
         for job in _jobs_of_point(point)
     )
 
@@ -41,7 +45,7 @@ def _distinct(found: Iterable[tuple[JobDef[Any, Any], str]]) -> list[JobDef[Any,
     return [job for job, _ in jobs.values()]
 
 
-def _jobs_of_point(point: importlib.metadata.EntryPoint) -> Iterator[JobDef[Any, Any]]:
+def _jobs_of_point(point: "EntryPoint") -> Iterator[JobDef[Any, Any]]:
     try:
         value = point.load()
     except (Exception, SystemExit) as error:

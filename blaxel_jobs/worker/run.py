@@ -12,7 +12,8 @@ from ..core.records import Json, Leased
 from ..core.reports import Completed, Crashed, Failed, Released, Report
 from ..define import JobDef
 from ..errors import LeaseLost
-from .context import AnyContext, AsyncTaskContext, TaskContext, current
+from .context import AnyContext, AsyncTaskContext, TaskContext
+from .current import current
 from .failures import CrashedError, as_error, failed
 from .hold import End, Hold, Suspended
 from .invoke import ainvoke, invoke

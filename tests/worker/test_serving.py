@@ -12,7 +12,7 @@ from blaxel_jobs.define import define_job
 from blaxel_jobs.errors import ConfigError
 from blaxel_jobs.system import SystemClock
 from blaxel_jobs.worker import AsyncTaskContext, TaskContext, Worker
-from blaxel_jobs.worker.context import current
+from blaxel_jobs.worker.current import current
 from tests.pace import PATIENCE, until
 
 from .conftest import Bench
