@@ -18,6 +18,8 @@ from blaxel_jobs.client.api.executions import (  # noqa: F401  what the first ca
 from blaxel_jobs.define import JobDef
 from blaxel_jobs.errors import ConfigError, ContractError
 from blaxel_jobs.transport import HttpSeam, stand_in
+from blaxel_jobs.worker import Worker  # noqa: F401  as above
+from blaxel_jobs.worker.simulate import simulated_job  # noqa: F401  as above
 
 from .bridge import Bridge, Door
 from .calls import Calls

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Iterable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -111,6 +111,8 @@ class World:
         jobs = list(jobs)
         self._worker = self._make_worker(jobs) if jobs or state is not None else None
         self._hired: asyncio.Task[None] | None = None
+        self._around: Context | None = None
+        """Of whoever opened it: handlers run in copies of that, whoever asks for the first thing."""
         self._paced = Paced(self._engine, clock, mode, self._hire, self._leases.alive)
         self._app_options: dict[str, Any] = {"version": __version__, "new_id": ids, "keys": Keyring(keys), "hosts": hosts}
         self._pulse: asyncio.Task[None] | None = None
@@ -193,10 +195,10 @@ class World:
         return State(elapsed=elapsed, began=began, ids=self._ids.state, **read_store(self._store, self.workspaces))
 
     async def _hire(self) -> None:
-        """Have the worker serve. Without jobs of its own it comes with the first operation, since it is half of what there is to
-        load, and whoever starts a mock waits for that."""
+        """Have the worker serve. Without jobs of its own it comes with the first operation: it is much of what there is to load,
+        and whoever starts a mock waits for that."""
         if self._hired is None:
-            self._hired = asyncio.get_running_loop().create_task(self._start_worker(), context=self._around.copy())
+            self._hired = asyncio.get_running_loop().create_task(self._start_worker(), context=self._around)
         if not self._hired.done():
             await asyncio.wait((self._hired,))
         self._hired.result()
