@@ -10,7 +10,6 @@ from msgspec import UNSET, Struct
 
 from ..errors import InvalidRequest, MalformedRequest, TooLarge
 from ..job_names import JOB_NAME
-from .refusals import path_of, refusal
 
 MAX_BODY: Final = 2 * 1024 * 1024
 """Bytes."""
@@ -76,7 +75,9 @@ def convert(value: Any, kind: type[S]) -> S:
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
-            steps = _float_for_integer(error)
+            from .refusals import path_of, refusal  # most processes refuse nothing
+
+            steps = _float_for_integer(error, path_of(error))
             mended = value if steps is None else _with_integer(value, steps)
             if mended is value:
                 raise refusal(error, kind) from None
@@ -117,11 +118,11 @@ def check_job(job: str) -> str:
     return job
 
 
-def _float_for_integer(error: msgspec.ValidationError) -> list[str] | None:
+def _float_for_integer(error: msgspec.ValidationError, path: str) -> list[str] | None:
     """Where a number with a decimal point stands in the place of an integer."""
     if not str(error).startswith("Expected `int`, got `float`"):
         return None
-    return re.findall(r"[^.\[\]]+", path_of(error))
+    return re.findall(r"[^.\[\]]+", path)
 
 
 def _with_integer(value: Any, steps: list[str]) -> Any:
