@@ -152,7 +152,7 @@ LATER = {
 }  # fmt: skip
 """What comes with the first operation: each class of attrs takes as long as some modules do."""
 NEVER = {
-    "httpx", "anyio", "msgspec.inspect", "sqlalchemy", "alembic", "sqlite3", "typer", "rich", "yaml", "jsonschema_rs",
+    "httpx", "anyio", "blaxel_jobs.core.refusals", "sqlalchemy", "alembic", "sqlite3", "typer", "rich", "yaml", "jsonschema_rs",
     "prometheus_client", "importlib.metadata", "encodings.idna", "blaxel_jobs.config", "blaxel_jobs.jobs", "blaxel_jobs.flow",
     "blaxel_jobs.transport", "blaxel_jobs.client", "blaxel_jobs.manager", "blaxel_jobs.worker.processes",
     "blaxel_jobs.worker.modules", "mock_server.server", "mock_server.strict", "mock_server.scenario", "mock_server.admin",
