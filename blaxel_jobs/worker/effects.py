@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, Protocol, TypeVar
 
-import attrs
+from msgspec import Struct
 
 from ..core.records import LeaseRef
 from ..core.reports import Answer, Report
@@ -71,8 +71,7 @@ async def run_there(flow: Flow[T]) -> T:
         return value
 
 
-@attrs.frozen
-class Send:
+class Send(Struct, frozen=True):
     """Make a report, once."""
 
     leases: Leases
@@ -88,8 +87,7 @@ class Send:
         return await self.leases.report(self.lease, self.report)
 
 
-@attrs.frozen
-class Until:
+class Until(Struct, frozen=True):
     """Wait until a future is done: a pause over, an answer there."""
 
     future: concurrent.futures.Future[Any]
@@ -113,8 +111,7 @@ class Turn:
         await asyncio.sleep(0)
 
 
-@attrs.frozen
-class Call:
+class Call(Struct, frozen=True):
     """Call a step's function. One that takes longer than `timeout` seconds raises StepTimeout: in an event loop it is cancelled, in
     a thread nothing can stop it, and what it returns is refused."""
 

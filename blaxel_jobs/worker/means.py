@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING
 
-import attrs
+from msgspec import Struct
 
 from ..artifacts import ArtifactPort, Artifacts, AsyncArtifacts
 from ..core.ports import Clock, Rng
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from .processes import Processes
 
 
-@attrs.frozen
-class Means:
+class Means(Struct, frozen=True):
     """The same for all."""
 
     leases: Leases
