@@ -1,4 +1,4 @@
-"""A real server in its own process, for tests that need the command line, a port and a pid."""
+"""Real servers for tests: in a process of their own, with the command line, a port and a pid, and in a thread of this one."""
 
 import json
 import os
@@ -7,12 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from blaxel_jobs.engine import Engine
+from blaxel_jobs.server.app import App, create_app
+from blaxel_jobs.server.serve import HttpServer, bind, url_of
+from blaxel_jobs.system import new_key
 from tests.pace import PATIENCE
 
 ROOT = Path(__file__).parent.parent
@@ -73,3 +78,26 @@ def _await_ready(ready: Path, process: subprocess.Popen[bytes], log: Path, deadl
         time.sleep(0.02)
     answer = json.loads(ready.read_text())
     return answer["url"], answer["pid"]
+
+
+@contextmanager
+def live(app: App, **options: Any) -> Iterator[str]:
+    """The app on a real socket, in a thread; the value is its URL."""
+    ready = threading.Event()
+    with bind("127.0.0.1", 0) as bound:
+        url = url_of(bound)
+        server = HttpServer(app, bound, on_ready=ready.set, **options)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            assert ready.wait(PATIENCE)
+            yield url
+        finally:
+            server.stop()
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
+def live_engine(engine: Engine) -> AbstractContextManager[str]:
+    """`live`, of the server of an engine."""
+    return live(create_app(engine, version="1", new_id=new_key))

@@ -1,8 +1,7 @@
 """Artifact stores under test, a server over one, and the port to it. A new store is a line in STORES."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,13 +10,12 @@ import pytest
 from blaxel_jobs.artifacts import ArtifactPort, LocalArtifacts
 from blaxel_jobs.config import Settings
 from blaxel_jobs.server.app import App
-from blaxel_jobs.server.serve import HttpServer, bind, url_of
 from blaxel_jobs.stores.artifact_files import FolderArtifacts
 from blaxel_jobs.stores.artifacts import ArtifactStore, MemoryArtifacts
 from blaxel_jobs.system import new_key
 from blaxel_jobs.transport import HttpSeam
 from blaxel_jobs.transport.artifacts import HttpArtifacts
-from tests.pace import PATIENCE
+from tests.serving import live
 
 WORKSPACE = "default"
 EXECUTION = "execution-1"
@@ -43,22 +41,9 @@ class BareEngine:
         """Nobody waits."""
 
 
-@contextmanager
-def serving(store: ArtifactStore, **options: Any) -> Iterator[str]:
+def serving(store: ArtifactStore, **options: Any) -> AbstractContextManager[str]:
     """A server over this store on a real socket, in a thread; the value is its URL."""
-    app = App(BareEngine(store), version="1", new_id=new_key, **options)
-    ready = threading.Event()
-    with bind("127.0.0.1", 0) as bound:
-        server = HttpServer(app, bound, on_ready=ready.set)
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        try:
-            assert ready.wait(PATIENCE)
-            yield url_of(bound)
-        finally:
-            server.stop()
-            thread.join(PATIENCE)
-            assert not thread.is_alive()
+    return live(App(BareEngine(store), version="1", new_id=new_key, **options))
 
 
 @contextmanager

@@ -189,7 +189,7 @@ def test_time_stands_still_while_another_handler_runs():
         assert waiting.is_alive()
         assert mock.monotonic() == 0
         release.set()
-        waiting.join(5)
+        waiting.join(PATIENCE)
         assert results == ["completed"]
         assert mock.monotonic() == 60
         assert running.refresh().status == "completed"

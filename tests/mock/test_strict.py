@@ -20,9 +20,8 @@ from blaxel_jobs.stores import MemoryJobStore
 from blaxel_jobs.system import SystemClock, id_factory, new_key, rng
 from mock_server import MockServer
 from mock_server.strict import Strict
-from tests.server.conftest import live
 from tests.server.test_contract import HEADERS, KEY, judge
-from tests.serving import ROOT, plain_environment
+from tests.serving import ROOT, live, plain_environment
 
 EXECUTIONS = "/v0/jobs/my-job/executions"
 

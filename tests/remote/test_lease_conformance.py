@@ -21,9 +21,9 @@ from blaxel_jobs.system import SystemClock, id_factory, new_key, rng
 from blaxel_jobs.words import FailureKind
 from blaxel_jobs.worker import Leases
 from tests.pace import PATIENCE
+from tests.serving import live_engine
 
 from .node_leases import NodeLeases, NodeProcess
-from .servers import serving
 
 LEASE = 10.0
 LONG = 20.0
@@ -75,6 +75,21 @@ class Bench:
         [leased] = await self.claim()
         return id, leased
 
+    async def waiting_claim(self) -> "asyncio.Task[list[Leased]]":
+        """A claim that waits for tasks, as there is none."""
+        here = asyncio.Event()
+        if isinstance(self.leases, LocalLeases):
+            self.leases.on_empty = here.set
+        claim = asyncio.create_task(self.claim(wait=LONG))
+        await self.look(lambda: here.is_set() or bool(self.engine.arrivals._waiting))
+        return claim
+
+    async def look(self, condition: Callable[[], bool]) -> None:
+        """Until it holds."""
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                await asyncio.sleep(0.005)
+
     def pass_time(self, seconds: float) -> None:
         self.clock.ahead += seconds
         tick(self.engine)
@@ -103,11 +118,11 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         stack.callback(engine.close)
         make: Callable[[], Leases] = lambda: LocalLeases(engine, ["default"], new_key())  # noqa: E731
         if port == "remote":
-            url = stack.enter_context(serving(engine))
+            url = stack.enter_context(live_engine(engine))
             make = lambda: RemoteLeases(settings=Settings(base_url=url))  # noqa: E731
         if port == "typescript":
             process: NodeProcess = request.getfixturevalue("node_process")
-            url = stack.enter_context(serving(engine))
+            url = stack.enter_context(live_engine(engine))
             make = lambda: NodeLeases(process, url)  # noqa: E731
         bench = Bench(engine, clock, make)
         assert await bench.claim() == []  # nothing is there yet
@@ -139,8 +154,7 @@ async def test_tasks_are_leased_once_in_their_order_and_of_the_jobs_that_are_ask
 
 
 async def test_a_claim_waits_for_the_first_task(bench: Bench) -> None:
-    claim = asyncio.create_task(bench.claim(wait=LONG))
-    await asyncio.sleep(0.3)
+    claim = await bench.waiting_claim()
     assert not claim.done()
     id = bench.create()
     [leased] = await asyncio.wait_for(claim, PATIENCE)
@@ -148,13 +162,10 @@ async def test_a_claim_waits_for_the_first_task(bench: Bench) -> None:
 
 
 async def test_an_interrupt_ends_a_claim_and_loses_nothing(bench: Bench) -> None:
-    claim = asyncio.create_task(bench.claim(wait=LONG))
-    await asyncio.sleep(0.3)
+    claim = await bench.waiting_claim()
     await asyncio.to_thread(bench.leases.interrupt)
     assert await asyncio.wait_for(claim, PATIENCE) == []
-    async with asyncio.timeout(PATIENCE):
-        while bench.engine.arrivals._waiting:  # the server has to see first that its caller hung up
-            await asyncio.sleep(0.005)
+    await bench.look(lambda: not bench.engine.arrivals._waiting)  # the server has to see first that its caller hung up
     id = bench.create()
     [leased] = await bench.claim(wait=LONG)
     assert leased.execution_id == id

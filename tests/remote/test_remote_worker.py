@@ -16,8 +16,7 @@ from blaxel_jobs.remote import RemoteWorker, run_worker
 from blaxel_jobs.stores import open_store
 from blaxel_jobs.system import SystemClock, id_factory, rng
 from tests.pace import PATIENCE
-
-from .servers import serving
+from tests.serving import live_engine
 
 
 @define_job("where")
@@ -58,7 +57,7 @@ class Server(NamedTuple):
 def server(tmp_path: Path) -> Iterator[Server]:
     engine = Engine(open_store(f"sqlite:///{tmp_path / 'jobs.db'}"), clock=SystemClock(), new_id=id_factory(), rng=rng, lease=2.0)
     engine.start()
-    with serving(engine) as url, JobsClient(base_url=url) as client:
+    with live_engine(engine) as url, JobsClient(base_url=url) as client:
         yield Server(url, client)
     engine.close()
 
@@ -138,7 +137,7 @@ def test_a_worker_that_is_stopped_while_its_server_is_away_ends_soon(tmp_path: P
         assert ending.wait(PATIENCE)
 
     engine = Engine(open_store("memory:"), clock=SystemClock(), new_id=id_factory(), rng=rng)
-    with serving(engine) as url:
+    with live_engine(engine) as url:
         remote = RemoteWorker([holds], base_url=url)
         remote.start()
         with JobsClient(base_url=url) as client:

@@ -1,7 +1,5 @@
 import socket
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,6 @@ import pytest
 from blaxel_jobs.define import JobDef
 from blaxel_jobs.engine import Engine, LocalLeases
 from blaxel_jobs.server.app import App, create_app
-from blaxel_jobs.server.serve import HttpServer, bind, url_of
 from blaxel_jobs.stores import open_store
 from blaxel_jobs.system import SystemClock, id_factory, new_key, rng
 from blaxel_jobs.worker import Worker
@@ -19,6 +16,7 @@ from mock_server.asked import Asked
 from mock_server.strict import Strict
 from tests.pace import PATIENCE
 from tests.server.contract import check_answer
+from tests.serving import live
 
 URL = "http://127.0.0.1:8080"
 
@@ -75,24 +73,6 @@ def work(engine: Engine) -> Iterator[Callable[[JobDef[Any]], None]]:
     yield start
     for worker in workers:
         worker.stop(0)
-
-
-@contextmanager
-def live(app: App, **options: Any) -> Iterator[str]:
-    """The app on a real socket, in a thread; the value is its URL."""
-    ready = threading.Event()
-    with bind("127.0.0.1", 0) as bound:
-        url = url_of(bound)
-        server = HttpServer(app, bound, on_ready=ready.set, **options)
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        try:
-            assert ready.wait(PATIENCE)
-            yield url
-        finally:
-            server.stop()
-            thread.join(PATIENCE)
-            assert not thread.is_alive()
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from blaxel_jobs.server.app import App
 from blaxel_jobs.server.body import BodyLimits
 from blaxel_jobs.server.protocol import MAX_HEAD, Parser
 from tests.pace import PATIENCE, until, within
-from tests.server.conftest import MakeApp, live, raw
+from tests.server.conftest import MakeApp, raw
 from tests.server.contract import check_answer, check_schema
+from tests.serving import live
 
 ON_MEMORY = pytest.mark.parametrize("engine", ["memory"], indirect=True)
 """For what has nothing to do with the store."""

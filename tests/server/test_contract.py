@@ -14,8 +14,8 @@ from schemathesis import GenerationMode
 from blaxel_jobs.server.keys import Keyring, read_key
 from blaxel_jobs.server.serve import bind
 from tests.pace import PATIENCE
-from tests.server.conftest import live
 from tests.server.contract import DOCUMENT, read_events
+from tests.serving import live
 
 SCHEMA = schemathesis.openapi.from_path(Path(__file__).parents[2] / "openapi.yaml")
 CASES = [

@@ -21,10 +21,10 @@ from blaxel_jobs.server.serve import CLOSE_SECONDS
 from blaxel_jobs.server.stream import PIECE
 from blaxel_jobs.system import new_key
 from tests.pace import PATIENCE, until
-from tests.server.conftest import MakeApp, live
+from tests.server.conftest import MakeApp
 from tests.server.contract import each_event, read_events
 from tests.server.test_connections import EXECUTIONS, ON_MEMORY, call, waiting
-from tests.serving import serving
+from tests.serving import live, live_engine, serving
 
 Event = tuple[str, Any]
 
@@ -259,7 +259,7 @@ def test_who_does_not_read_holds_no_more_than_a_buffer(parser: Parser) -> None:
 def test_who_does_not_read_is_cut_off_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     engine = Endless()
     with contextlib.ExitStack() as kept:
-        with live(create_app(engine, version="1", new_id=new_key)) as url:
+        with live_engine(engine) as url:
             parts = httpx.URL(url)
             connection = kept.enter_context(socket.create_connection((parts.host, parts.port or 80), timeout=PATIENCE))
             connection.sendall(b'POST /v0/watch HTTP/1.1\r\nHost: localhost\r\nContent-Length: 14\r\n\r\n{"ids": ["a"]}')

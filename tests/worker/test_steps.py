@@ -19,6 +19,7 @@ from blaxel_jobs.define import define_job
 from blaxel_jobs.errors import LeaseLost, PermanentError, RetryAfter, StepTimeout
 from blaxel_jobs.worker import AsyncTaskContext, TaskContext
 from blaxel_jobs.worker.steps import Options
+from tests.pace import PATIENCE
 
 from .conftest import Bench
 
@@ -274,7 +275,7 @@ def test_a_sync_step_that_took_too_long_is_refused(bench: Bench) -> None:
     def handler(context: TaskContext) -> str:
         with pytest.raises(StepTimeout):
             context.options(timeout=0.05).run("slow", slow)
-        return context.options(timeout=0.05).run("fast", slow)
+        return context.options(timeout=PATIENCE).run("fast", slow)
 
     task = bench.run(handler)
     assert (task.result, list(task.steps)) == ("done", ["fast"])

@@ -423,32 +423,28 @@ def test_the_time_of_an_execution_that_is_up_stops_its_handler(bench: Bench, is_
 
     worker = bench.hire(define_job("job", run=ahangs if is_async else hangs), slots=1)
     task = bench.leases.add("job", timeout=0.1)
-    deadline = time.monotonic() + 5
-    while not SEEN:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    while worker.holding:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    until(lambda: SEEN, "the handler is told")
+    until(lambda: not worker.holding, "the lease is let go")
     assert task.reports == []
     assert worker.running == (0 if is_async else 1)
     gate.set()
-    while worker.running:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    until(lambda: not worker.running, "the handler has ended")
     assert (task.reports, task.status) == ([], "running")
 
 
-def test_the_time_of_an_execution_that_is_paused_stands_still(bench: Bench) -> None:
-    def handler(context: TaskContext) -> str:
-        SEEN.append("running")
-        time.sleep(0.2)
-        return "ended"
+def test_the_time_of_an_execution_that_is_paused_stands_still(make_bench: Callable[[], Bench]) -> None:
+    def attempt(timeout: float) -> None:
+        def handler(context: TaskContext) -> str:
+            time.sleep(2 * timeout)
+            return "ended"
 
-    task = bench.begin(handler, timeout=0.1)
-    bench.leases.wait(task, lambda task: task.status == "running")
-    bench.leases.pause(task)
-    assert bench.leases.wait(task).result == "ended"
+        bench = make_bench()
+        task = bench.begin(handler, timeout=timeout)
+        bench.leases.wait(task, lambda task: task.status == "running")
+        bench.leases.pause(task)
+        assert bench.leases.wait(task).result == "ended"
+
+    scaled(attempt, 0.1, 1.0, 5.0)
 
 
 def test_reports_are_what_the_contract_says(bench: Bench) -> None:

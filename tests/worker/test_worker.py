@@ -160,6 +160,7 @@ def test_a_handler_cannot_end_the_worker(shop: Shop) -> None:
 @pytest.mark.row("S3-05")
 def test_slots_bound_what_runs_at_once(shop: Shop) -> None:
     running, most, lock = 0, 0, threading.Lock()
+    four = threading.Barrier(4, timeout=PATIENCE)
 
     @define_job("job")
     def job() -> None:
@@ -167,7 +168,7 @@ def test_slots_bound_what_runs_at_once(shop: Shop) -> None:
         with lock:
             running += 1
             most = max(most, running)
-        time.sleep(0.005)
+        four.wait()
         with lock:
             running -= 1
 
