@@ -5,46 +5,38 @@ import contextlib
 import itertools
 import logging
 import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Protocol
 
-import msgspec
-
 from ..core.ports import Clock
-from ..core.requests import parse_prefer
 from ..errors import Forbidden, MethodNotAllowed, NotFound, RequestError, ServerError, Unavailable
-from ..stores.artifacts import ArtifactStore
-from .artifacts import Download, get_artifact, put_artifact
-from .asgi import Receive, Scope, Send
-from .body import BodyLimits, gone, read_body
-from .claims import claim_leases
+from . import answers
+from .answers import Answers
+from .artifacts import Download
+from .asgi import Message, Receive, Scope, Send
+from .body import BodyLimits, read_body
 from .dialect import HeaderList
-from .exchange import ClientGone, Exchange, Text
+from .exchange import ClientGone, Exchange
 from .guard import Guard, Hosts
 from .keys import Keyring
-from .metrics import metrics
 from .operations import OPERATIONS, Operation, read_arguments
 from .platform_routes import PlatformRoutes
 from .routes import Handler, Resource, Routes
 from .runner_data import RunnerData
-from .stream import QUIET, Updates, Views, begin, send_updates
+from .stream import QUIET, Updates, send_updates
 from .tokens import TOKEN_PATHS, Tokens
 
 logger: Final = logging.getLogger("blaxel_jobs.server")
 
-_NO_CONTENT: Final = None
+_IN_PIECES: Final = (Updates, Download)
+"""Answers that are sent bit by bit."""
 
 
-class Engine(Protocol):
+class Engine(answers.Engine, Protocol):
     """What the app needs of an engine."""
 
     @property
-    def artifacts(self) -> ArtifactStore: ...
-    @property
     def clock(self) -> Clock: ...
-    async def acall(self, operation: str, workspace: str, arguments: Mapping[str, Any]) -> Any: ...
-    def watch(self, workspace: str, body: Any, quiet: float) -> AsyncGenerator[Views, None]: ...
-    def events(self, workspace: str, job: str | None, id: str, after: int, quiet: float) -> AsyncGenerator[Views, None]: ...
     def ready(self) -> None: ...
     def release_waiters(self) -> None: ...
 
@@ -79,16 +71,20 @@ class App:
         self._tokens = Tokens(keys, self._now)
         self._guard = Guard(keys=keys, tokens=self._tokens, hosts=hosts or Hosts(), origins=origins)
         self._limits = limits or BodyLimits()
-        self._quiet = quiet
         self._draining = False
         self._prefix = new_id()[-12:]
         self._count = itertools.count(1)
-        self._runner_data = runner_data or RunnerData()
+        self._answers = Answers(
+            engine, runner_data=runner_data or RunnerData(), quiet=quiet, seconds=self._limits.seconds, draining=self._is_draining
+        )
         self._routes = self._make_routes()
         self._platform_routes = PlatformRoutes(engine, self._now, self._limits).routes()
 
     def _now(self) -> float:
         return self._engine.clock.now()
+
+    def _is_draining(self) -> bool:
+        return self._draining
 
     def new_request_id(self) -> str:
         """Names a request in the log and in its answer."""
@@ -107,15 +103,12 @@ class App:
         exchange = Exchange(scope, self.new_request_id)
         status = 200
         try:
-            view = await self._handle(exchange, receive)
-            if isinstance(view, Updates):
-                await self._stream(exchange, view, receive, send)
-                return
-            if isinstance(view, Download):
-                await self._download(exchange, view, receive, send)
+            view = await self._handler_of(exchange)(exchange, receive)
+            if isinstance(view, _IN_PIECES):
+                await self._send_in_pieces(exchange, view, receive, send)
                 return
             headers, body = exchange.answer(view)
-            if view is _NO_CONTENT:
+            if view is None:
                 status = 204
         except ClientGone:
             return
@@ -127,20 +120,26 @@ class App:
             message = f"the server failed; its log names this request {exchange.request_id}"
             status = ServerError.status_code
             headers, body = exchange.problem(ServerError(message))
-        await self._start(status, headers, send)
+        await send(self._start(status, headers))
         await send({"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else body})
 
-    async def _start(self, status: int, headers: HeaderList, send: Send) -> None:
+    def _start(self, status: int, headers: HeaderList) -> Message:
         if self._draining:
             headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        return {"type": "http.response.start", "status": status, "headers": headers}
+
+    async def _send_in_pieces(self, exchange: Exchange, view: Updates | Download, receive: Receive, send: Send) -> None:
+        if isinstance(view, Updates):
+            await self._stream(exchange, view, receive, send)
+        else:
+            await self._download(exchange, view, receive, send)
 
     async def _stream(self, exchange: Exchange, updates: Updates, receive: Receive, send: Send) -> None:
         """What goes wrong from here on ends the answer, without `end`: the caller opens it again and is told then."""
         async with contextlib.aclosing(updates.following):
-            await self._start(200, exchange.stream_headers(), send)
+            await send(self._start(200, exchange.stream_headers()))
             try:
-                await send_updates(updates, exchange.dialect.encode, lambda: self._draining, receive, send)
+                await send_updates(updates, exchange.dialect.encode, self._is_draining, receive, send)
             except asyncio.CancelledError:
                 if not self._draining:
                     raise
@@ -152,7 +151,7 @@ class App:
     async def _download(self, exchange: Exchange, download: Download, receive: Receive, send: Send) -> None:
         """What goes wrong from here on leaves the answer unended, so that its caller sees that it is cut off."""
         try:
-            await self._start(200, download.headers(exchange.answer(None)[0]), send)
+            await send(self._start(200, download.headers(exchange.answer(None)[0])))
             await download.send(exchange.method, self._limits.seconds, receive, send)
         except asyncio.CancelledError:
             if not self._draining:
@@ -164,20 +163,21 @@ class App:
         finally:
             download.close()
 
-    async def _handle(self, exchange: Exchange, receive: Receive) -> Any:
+    def _handler_of(self, exchange: Exchange) -> Handler:
+        """Who answers a request that is let in. Raises what refuses it."""
         exchange.check_headers()
         if not self._guard.admit(exchange):
-            return _NO_CONTENT
+            return _no_content
         found = self._find_for_platform(exchange) if exchange.dialect.platform else self._routes.find(exchange.path)
         if found is None:
             raise NotFound(f"there is nothing at {exchange.path[:256]}")
         resource, exchange.values = found
         handler = resource.handlers.get(exchange.method)
         if handler is not None:
-            return await handler(exchange, receive)
+            return handler
         exchange.added.append((b"allow", resource.allow.encode()))
         if exchange.method == "OPTIONS":
-            return _NO_CONTENT
+            return _no_content
         raise MethodNotAllowed(f"this path knows {resource.allow}, not {exchange.method}")
 
     def _find_for_platform(self, exchange: Exchange) -> tuple[Resource, dict[str, str]] | None:
@@ -198,61 +198,22 @@ class App:
         return routes
 
     def _handler(self, operation: Operation) -> Handler:
-        async def handle(exchange: Exchange, receive: Receive) -> Any:
-            principal = exchange.principal
-            if operation.scope not in principal.scopes:
+        answer = self._answers.of(operation)
+
+        def arguments_of(exchange: Exchange) -> dict[str, Any]:
+            if operation.scope not in exchange.principal.scopes:
                 raise Forbidden(f"the API key lacks the scope {operation.scope}")
-            arguments = read_arguments(operation, exchange)
-            if operation.binary:
-                return await self._binary(operation, exchange, arguments, receive)
-            if operation.body:
-                arguments["body"] = await read_body(exchange.headers, receive, self._limits)
-            if operation.stream:
-                return await self._open_stream(operation, principal.workspace, arguments)
-            if "prefer" in arguments:
-                return await self._long_poll(operation, exchange, arguments, receive)
-            if operation.id == "get_metrics":
-                figures = await self._engine.acall(operation.id, principal.workspace, arguments)
-                return await asyncio.to_thread(metrics, principal.workspace, figures)
-            if operation.id == "get_data_url":
-                await self._engine.acall("get_execution", principal.workspace, arguments)
-                return {"url": self._runner_data.url(exchange, principal.workspace, arguments["execution_id"])}
-            if operation.id == "get_runner_tasks":
-                return await self._runner_tasks(**arguments)
-            if operation.id == "claim_leases":
-                return await claim_leases(self._engine.acall, principal.workspace, arguments, receive)
-            return await self._engine.acall(operation.id, principal.workspace, arguments)
+            return read_arguments(operation, exchange)
 
-        return handle
+        def handle(exchange: Exchange, receive: Receive) -> Awaitable[Any]:
+            return answer(exchange, arguments_of(exchange), receive)
 
-    async def _open_stream(self, operation: Operation, workspace: str, arguments: dict[str, Any]) -> Updates:
-        if operation.body:
-            return await begin(self._engine.watch(workspace, arguments["body"], self._quiet))
-        last = arguments.get("last_event_id", "")
-        after = max(arguments.get("after", 0), int(last) if last.isdecimal() and last.isascii() else 0)
-        events = self._engine.events(workspace, arguments.get("job"), arguments["execution_id"], after, self._quiet)
-        return await begin(events, numbered=True)
+        async def handle_text(exchange: Exchange, receive: Receive) -> Any:
+            arguments = arguments_of(exchange)
+            arguments["body"] = await read_body(exchange.headers, receive, self._limits)
+            return await answer(exchange, arguments, receive)
 
-    async def _binary(self, operation: Operation, exchange: Exchange, arguments: Mapping[str, str], receive: Receive) -> Any:
-        artifacts, workspace = self._engine.artifacts, exchange.principal.workspace
-        if operation.body:
-            return await put_artifact(artifacts, workspace, arguments, exchange.headers, receive, self._limits.seconds)
-        return await get_artifact(artifacts, workspace, arguments)
-
-    async def _runner_tasks(self, execution_id: str = "", workspace: str = "", secret: str = "") -> Text:
-        """Whoever asks, and in whatever dialect: the secret says what may be read."""
-        self._runner_data.check(workspace, execution_id, secret)
-        tasks = await self._engine.acall("get_runner_tasks", workspace, {"execution_id": execution_id})
-        return Text(b"application/json", msgspec.json.encode(tasks))
-
-    async def _long_poll(self, operation: Operation, exchange: Exchange, arguments: dict[str, Any], receive: Receive) -> Any:
-        wait = None if self._draining else parse_prefer(arguments["prefer"])
-        if wait is None:
-            del arguments["prefer"]
-        view = await _while_connected(self._engine.acall(operation.id, exchange.principal.workspace, arguments), receive)
-        if wait is not None:
-            exchange.added.append((b"preference-applied", b"wait=%d" % wait))
-        return view
+        return handle_text if operation.body and not operation.binary else handle
 
     async def _grant_token(self, exchange: Exchange, receive: Receive) -> Any:
         body = await read_body(exchange.headers, receive, self._limits)
@@ -275,18 +236,8 @@ create_app = App
 """The app over an engine."""
 
 
-async def _while_connected(call: Awaitable[Any], receive: Receive) -> Any:
-    """The answer of a call that may take long. When the caller hangs up first it ends the call, and raises ClientGone."""
-    answer = asyncio.ensure_future(call)
-    hung_up = asyncio.ensure_future(gone(receive))
-    try:
-        await asyncio.wait({answer, hung_up}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise ClientGone
-        return answer.result()
-    finally:
-        answer.cancel()
-        hung_up.cancel()
+async def _no_content(*_: object) -> None:
+    """The headers are the answer."""
 
 
 async def _refuse_protocol(scope: Scope, receive: Receive, send: Send) -> None:

@@ -32,10 +32,13 @@ async def read_body(headers: Headers, receive: Receive, limits: BodyLimits) -> b
     declared = headers.get(b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limits.size:
         raise _too_large(limits)
+    reading = _collect(receive, limits)
     try:
-        body = await _within(limits.seconds, _collect(receive, limits))
-    except TimeoutError:
-        raise RequestTooSlow(f"the body did not arrive within {limits.seconds:g} s") from None
+        wanted = reading.send(None)
+    except StopIteration as end:
+        body: bytes = end.value  # one that is there already, as most are, costs no timer: 15 % of a request
+    else:
+        body = await _within(limits.seconds, reading, wanted)
     if not body:
         raise MalformedRequest("the body is empty; send a JSON object")
     return body
@@ -47,19 +50,17 @@ async def gone(receive: Receive) -> None:
         pass
 
 
-async def _within(seconds: float, reading: Coroutine[Any, Any, bytes]) -> bytes:
-    """What a coroutine returns, or TimeoutError. A body that is there already, as most are, costs no timer: 15 % of a request."""
+async def _within(seconds: float, reading: Coroutine[Any, Any, bytes], wanted: Any) -> bytes:
+    """What a coroutine returns that has begun, and waits for `wanted`. Raises RequestTooSlow."""
     try:
-        wanted = reading.send(None)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    async with asyncio.timeout(seconds):
-        return await _go_on(reading, wanted)
+        async with asyncio.timeout(seconds):
+            return await _go_on(reading, wanted)
+    except TimeoutError:
+        raise RequestTooSlow(f"the body did not arrive within {seconds:g} s") from None
 
 
 @types.coroutine
 def _go_on(reading: Coroutine[Any, Any, bytes], wanted: Any) -> Generator[Any, Any, bytes]:
-    """Await a coroutine that has begun, and waits for `wanted`."""
     while True:
         try:
             try:

@@ -18,7 +18,6 @@ class Resource:
 
     def __init__(self, template: str, handlers: Mapping[str, Handler]) -> None:
         self.steps = template.split("/")
-        self.names = [step[1:-1] for step in self.steps if step.startswith("{")]
         self.handlers = dict(handlers)
         if "GET" in handlers:
             self.handlers["HEAD"] = handlers["GET"]
@@ -28,6 +27,8 @@ class Resource:
 class _Node(msgspec.Struct):
     children: dict[str, "_Node"] = msgspec.field(default_factory=dict)
     any: "_Node | None" = None
+    name: str = ""
+    """What stands in a template for a step to `any`."""
     resource: Resource | None = None
 
 
@@ -41,7 +42,8 @@ class Routes:
         node = self._root
         for step in resource.steps:
             if step.startswith("{"):
-                node.any = node.any or _Node()
+                assert node.name in ("", step[1:-1]), f"{step} is {node.name} in another template"
+                node.name, node.any = step[1:-1], node.any or _Node()
                 node = node.any
             else:
                 node = node.children.setdefault(step, _Node())
@@ -50,14 +52,14 @@ class Routes:
     def find(self, path: str) -> tuple[Resource, dict[str, str]] | None:
         """The resource that a path names, and the values of the names in its template, decoded. None where there is none."""
         node = self._root
-        values = []
+        values: dict[str, str] = {}
         for step in path.split("/"):
             child = node.children.get(step)
             if child is None:
                 child = node.any
                 if child is None or not step:
                     return None
-                values.append(unquote(step) if "%" in step else step)
+                values[node.name] = unquote(step) if "%" in step else step
             node = child
         resource = node.resource
-        return None if resource is None else (resource, dict(zip(resource.names, values, strict=True)))
+        return None if resource is None else (resource, values)
