@@ -1,7 +1,7 @@
 """Creates: one execution, or a batch of them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Final
 
 from ..core import states
 from ..core.records import Execution, Task
@@ -13,6 +13,7 @@ from .effects import Created, Told
 from .scope import Outcome, Scope, guarded
 
 New = tuple[Execution, Sequence[Task]]
+_QUEUE: Final = OnConflict.QUEUE
 
 
 def create(scope: Scope, commands: list[CreateExecution]) -> list[Outcome]:
@@ -20,7 +21,7 @@ def create(scope: Scope, commands: list[CreateExecution]) -> list[Outcome]:
     creates = [command.create for command in commands]
     if any(map(_is_limited, creates)):
         return guarded(_create_limited, scope, commands)
-    return list(_insert(scope, [_new(scope, create) for create in creates]))
+    return _insert(scope, [_new(scope, create) for create in creates])
 
 
 def create_batch(scope: Scope, commands: list[CreateBatch]) -> list[Outcome]:
@@ -30,20 +31,15 @@ def create_batch(scope: Scope, commands: list[CreateBatch]) -> list[Outcome]:
 
 def _is_limited(create: Create) -> bool:
     """May it have to be refused, or to join another one."""
-    return create.on_conflict is not OnConflict.QUEUE or not create.allow_queue
+    return create.on_conflict is not _QUEUE or not create.allow_queue
 
 
 def _create_limited(scope: Scope, command: CreateExecution) -> Created:
     """For a create that the limits decide about."""
     new = _new(scope, command.create)
-    execution, transaction = new[0], scope.transaction
-    [existing] = transaction.insert([new])  # first of all: one that is there already is answered whatever the limits say
-    if existing is not None:
-        return Created(existing, "existing")
-    instead = _instead(scope, execution, command.create)
+    answers, instead = _insert_limited(scope, [new], [command.create])
     if instead is None:
-        return _created(scope, execution, None)
-    _take_back(scope, [execution])
+        return _created(scope, new[0], answers[0])
     if isinstance(instead, Created):
         return instead
     raise instead
@@ -53,32 +49,42 @@ def _create_batch(scope: Scope, command: CreateBatch) -> list[Created]:
     # Named after the batch, so that two that race to make it make the same.
     news = [_new(scope, create, f"{command.id}-{place}", command.id) for place, create in enumerate(command.creates)]
     _refuse_repeats([execution for execution, _ in news])
-    limited = any(map(_is_limited, command.creates))
-    answers = _insert_limited(scope, command, news) if limited else scope.transaction.insert(news)
+    answers, instead = _insert_limited(scope, news, command.creates)
+    if instead is not None:
+        assert not isinstance(instead, Created), "a batch does not coalesce"
+        what = f"items[{len(answers) - 1}]"
+        raise type(instead)(f"{what}: {instead.message}; nothing was created", path=f"{what}.{instead.path}")
     taken = [place for place, existing in enumerate(answers) if existing is not None]
     same = all(existing is not None and existing.batch == command.id for existing in answers)
     if taken and not same:
-        _take_back(scope, [new for (new, _), existing in zip(news, answers, strict=True) if existing is None])
+        _take_back(scope, news, answers)
         what = f"items[{taken[0]}]"
         raise Conflict(f"{what}: its execution id or idempotency key is in use; nothing was created", path=what)
     return [_created(scope, new, existing) for (new, _), existing in zip(news, answers, strict=True)]
 
 
-def _insert_limited(scope: Scope, command: CreateBatch, news: list[New]) -> list[Execution | None]:
-    """One by one, so that each is decided about by those before it; all or nothing."""
+def _insert_limited(
+    scope: Scope, news: Sequence[New], creates: Sequence[Create]
+) -> tuple[list[Execution | None], Created | RequestError | None]:
+    """What the store answers to each. The first that the limits do not let in ends it: then nothing is inserted, the last answer is
+    that one's, and what it is answered instead comes second."""
+    if not any(map(_is_limited, creates)):
+        return scope.transaction.insert(news), None
     answers: list[Execution | None] = []
-    for place, (new, create) in enumerate(zip(news, command.creates, strict=True)):
-        answers += scope.transaction.insert([new])
-        instead = None if answers[-1] is not None else _instead(scope, new[0], create)
+    for new, create in zip(news, creates, strict=True):  # one by one, so that each is decided about by those before it
+        [existing] = scope.transaction.insert([new])
+        # First of all inserted: one that is there already is answered whatever the limits say.
+        instead = _instead(scope, new[0], create) if existing is None else None
+        answers.append(existing)
         if instead is not None:
-            _take_back(scope, [each for (each, _), existing in zip(news, answers, strict=False) if existing is None])
-            assert not isinstance(instead, Created), "a batch does not coalesce"
-            raise type(instead)(f"items[{place}]: {instead.message}; nothing was created", path=f"items[{place}].{instead.path}")
-    return answers
+            _take_back(scope, news, answers)
+            return answers, instead
+    return answers, None
 
 
-def _take_back(scope: Scope, inserted: list[Execution]) -> None:
-    """In the same transaction."""
+def _take_back(scope: Scope, news: Sequence[New], answers: Sequence[Execution | None]) -> None:
+    """In the same transaction: the first of these, but for those that were there already."""
+    inserted = [new for (new, _), existing in zip(news, answers, strict=False) if existing is None]
     if inserted:
         found = scope.transaction.find(inserted[0].workspace, [execution.id for execution in inserted])
         scope.transaction.remove([execution.seq for execution in found])
@@ -115,10 +121,10 @@ def _instead(scope: Scope, new: Execution, create: Create) -> Created | RequestE
     return None
 
 
-def _insert(scope: Scope, news: list[New]) -> list[Created]:
+def _insert(scope: Scope, news: list[New]) -> list[Outcome]:
     if len(news) == 1:
         return [_created(scope, news[0][0], scope.transaction.insert(news)[0])]
-    outcomes: list[Any] = [None] * len(news)
+    outcomes: list[Outcome] = [None] * len(news)
     for group in _without_repeats([execution for execution, _ in news]):
         taken = scope.transaction.insert([news[place] for place in group])
         for place, existing in zip(group, taken, strict=True):
