@@ -94,7 +94,9 @@ def texts(values: list[Any]) -> tuple[str, ...]:
     """Each value as JSON text, encoded in one go: JSON writes a line feed within text as an escape, so each line is a value."""
     if len(values) == 1:
         return (_ENCODER.encode(values[0]).decode(),)
-    return tuple(_ENCODER.encode_lines(values).decode().split("\n")[:-1])
+    lines = _ENCODER.encode_lines(values).decode().split("\n")
+    lines.pop()  # it ends with a line feed
+    return tuple(lines)
 
 
 def text(value: Any) -> str:

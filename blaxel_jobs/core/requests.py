@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Struct
+from msgspec.structs import astuple
 
 from ..errors import InvalidRequest
 from ..words import JobPriority, JobStatus, OnConflict, WaitingFor
@@ -25,6 +26,7 @@ from .reading import MAX_KEY, canonical, check_job, convert, or_none, read_body,
 from .records import UNSAID, Definition, Execution, Json, NewTasks, Policy, RetryPolicy, Spec, Task
 from .states import first_wait
 
+_MEDIUM: Final = JobPriority.MEDIUM.rank
 _KEY: Final = re.compile(rf"[^\x00-\x1f\x7f]{{1,{MAX_KEY}}}")
 _CREATE: Final = msgspec.json.Decoder(CreateRequest)
 _BATCH: Final = msgspec.json.Decoder(BatchRequest)
@@ -57,8 +59,8 @@ class Create(Struct, frozen=True, kw_only=True):
         self, execution_id: str, now: float, definition: Definition | None = None, batch: str | None = None
     ) -> "tuple[Execution, NewTasks]":
         """The execution and its tasks, new, with the defaults of its job's definition."""
-        spec, policy, priority = self.spec, self.policy, self.priority or JobPriority.MEDIUM
-        rank = priority.rank
+        spec, policy = self.spec, self.policy
+        rank = _MEDIUM if self.priority is None else self.priority.rank
         if definition is not None:
             policy = definition.policy if policy is UNSAID else policy.over(definition.policy)
             if self.priority is None and definition.priority is not None:
@@ -213,6 +215,8 @@ def read_statuses(words: str) -> tuple[JobStatus, ...]:
 
 _PLAIN: Final = (Spec(), Spec(single=True))
 """The spec of an execution of which nothing was said but its work: one for all of them."""
+_NOTHING_SAID: Final = astuple(Options())[2:]
+"""The options of a create but for the two that name it. They are the last fields of all that have them."""
 _SAID: Final = (
     "priority", "delay_ms", "max_retries", "retry_delay_ms", "retry_policy", "timeout_ms", "fail_fast", "on_conflict",
     "allow_queue",
@@ -235,14 +239,7 @@ def _create(
     workspace: str, job: str, request: Options, single: bool, inputs: tuple[Json, ...], key: str | None, path: str = ""
 ) -> Create:
     execution_id = None if request.execution_id is UNSET else request.execution_id
-    if (
-        request.name is UNSET and request.description is UNSET and request.tags is UNSET and request.metadata is UNSET
-        and request.env is UNSET and request.memory is UNSET and request.priority is UNSET and request.auto_start is UNSET
-        and request.run_at is UNSET and request.delay_ms is UNSET and request.max_retries is UNSET
-        and request.retry_delay_ms is UNSET and request.retry_policy is UNSET and request.timeout_ms is UNSET
-        and request.fail_fast is UNSET and request.concurrency_key is UNSET and request.on_conflict is UNSET
-        and request.allow_queue is UNSET
-    ):  # fmt: skip
+    if astuple(request)[-len(_NOTHING_SAID) :] == _NOTHING_SAID:
         return Create(
             workspace=workspace, job=job, execution_id=execution_id, idempotency_key=key, spec=_PLAIN[single], inputs=inputs
         )

@@ -7,17 +7,35 @@ again.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from msgspec import Raw
 
 from ..errors import RequestError
 from ..words import JobPriority, JobStatus, WaitingFor
-from .records import Attempt, Definition, Event, Execution, Failure, Leased, Policy, Progress, Recovery, RetryPolicy, Step, Task
+from .records import (
+    UNSAID,
+    Attempt,
+    Definition,
+    Event,
+    Execution,
+    Failure,
+    Leased,
+    Policy,
+    Progress,
+    Recovery,
+    RetryPolicy,
+    Step,
+    Task,
+)
 from .reports import Answer, Holding
 from .tallies import Distribution, Numbers
 
 View = dict[str, Any]
+
+instant_view = _time = partial(datetime.fromtimestamp, tz=UTC)
+"""Seconds since 1970 as the time that they are."""
 
 PRIORITIES: Final = tuple(JobPriority)
 _NULL: Final = Raw(b"null")
@@ -236,7 +254,8 @@ def _spec(execution: Execution) -> View:
     view: View = {"taskCount": execution.total, "priority": PRIORITIES[execution.priority]}
     if execution.idempotency_key is not None:
         view["idempotencyKey"] = execution.idempotency_key
-    _policy(view, execution.policy)
+    if execution.policy is not UNSAID:
+        _policy(view, execution.policy)
     if execution.concurrency_key is not None:
         view["concurrencyKey"] = execution.concurrency_key
     if not spec.auto_start:
@@ -362,14 +381,6 @@ def _recovery(recovery: Recovery) -> View:
         "at": _time(recovery.at), "task": recovery.task, "worker": recovery.worker, "reason": recovery.reason,
         "attempt": recovery.attempt,
     }  # fmt: skip
-
-
-def instant_view(instant: float) -> datetime:
-    """Seconds since 1970 as the time that they are."""
-    return datetime.fromtimestamp(instant, UTC)
-
-
-_time = instant_view
 
 
 def runner_view(inputs: Iterable[str]) -> View:

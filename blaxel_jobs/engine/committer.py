@@ -12,7 +12,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 from weakref import WeakKeyDictionary
 
 from ..errors import StoreError, Unavailable
@@ -33,6 +33,9 @@ Raises when nothing was committed.
 class Committer(Protocol):
     """Where commands go. Returns when they are durable; raises what went wrong with this one."""
 
+    at_once: ClassVar[bool]
+    """`submit` waits for nobody: an event loop may call it."""
+
     def submit(self, command: Command) -> Any: ...
     def asubmit(self, command: Command) -> Awaitable[Any]: ...
     def close(self) -> None: ...
@@ -40,6 +43,8 @@ class Committer(Protocol):
 
 class Inline:
     """Commits each command in the caller's own thread."""
+
+    at_once: ClassVar = True
 
     def __init__(self, apply: Apply) -> None:
         self._apply = apply
@@ -50,8 +55,10 @@ class Inline:
         with self._lock:
             if self._closed:
                 raise Unavailable("the engine is closed")
-            outcome = self._apply((command,))[0]
-        return _unwrap(outcome)
+            [outcome] = self._apply((command,))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     async def asubmit(self, command: Command) -> Any:
         return self.submit(command)
@@ -86,6 +93,8 @@ _Waiting = tuple[Command, _Caller | asyncio.Future[Any]]
 
 class Grouped:
     """Commits commands that meet together, in a thread of its own or in that of a sync caller who finds it idle."""
+
+    at_once: ClassVar = False
 
     def __init__(self, apply: Apply) -> None:
         self._apply = apply

@@ -138,7 +138,7 @@ class InMemory:
             self._turn(minute)
         rows = self._current
         for each in told:
-            if _part(each) is not None:
+            if each.event.type in _PARTS or each.ends:
                 execution = each.execution
                 key = (execution.workspace, execution.job)
                 numbers = rows.get(key)
@@ -172,7 +172,7 @@ def _part(told: Told) -> str | None:
 def _add(numbers: Numbers, told: Told) -> None:
     kind = told.event.type
     if kind == "created":
-        add(numbers, "created")
+        numbers[kind] = numbers.get(kind, 0) + 1
     elif kind == "task.started":
         if told.seconds is not None:
             add_duration(numbers, "wait", told.seconds)

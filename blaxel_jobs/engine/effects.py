@@ -45,26 +45,23 @@ class Told(Struct, frozen=True, gc=False):
         return self.execution.done and self.event.id == self.execution.version
 
 
-class Effects:
+class Effects(Struct):
     """What others are told once the batch is committed."""
 
-    __slots__ = ("changed", "defined", "due", "ready", "removed", "revoked", "stopped", "tallies", "told")
-
-    def __init__(self) -> None:
-        self.changed: dict[tuple[str, str], bool] = {}
-        """(workspace, id) of executions that changed, and whether they have ended."""
-        self.ready: set[tuple[str, str]] = set()
-        """(workspace, job) that have something to claim."""
-        self.revoked: list[LeaseRef] = []
-        """Leases that were taken from their worker."""
-        self.stopped: list[LeaseRef] = []
-        """Leases whose handlers are to stop at their next step."""
-        self.removed: list[tuple[str, str]] = []
-        """(workspace, id) of executions that are no more."""
-        self.defined: list[Definition] = []
-        self.due = math.inf
-        """When the first of what began to wait here is due, on the wall clock."""
-        self.tallies: list[Tally] = []
-        """The rows of counts that it wrote."""
-        self.told: list[Told] = []
-        """Every event, in order."""
+    changed: dict[tuple[str, str], bool] = {}
+    """(workspace, id) of executions that changed, and whether they have ended."""
+    ready: set[tuple[str, str]] = set()
+    """(workspace, job) that have something to claim."""
+    revoked: list[LeaseRef] = []
+    """Leases that were taken from their worker."""
+    stopped: list[LeaseRef] = []
+    """Leases whose handlers are to stop at their next step."""
+    removed: list[tuple[str, str]] = []
+    """(workspace, id) of executions that are no more."""
+    defined: list[Definition] = []
+    due: float = math.inf
+    """When the first of what began to wait here is due, on the wall clock."""
+    tallies: list[Tally] = []
+    """The rows of counts that it wrote."""
+    told: list[Told] = []
+    """Every event, in order."""

@@ -152,7 +152,8 @@ class Engine:
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
             if isinstance(wanted, Commit):
-                answer = await self._committer.asubmit(wanted.command)
+                committer, command = self._committer, wanted.command
+                answer = committer.submit(command) if committer.at_once else await committer.asubmit(command)
             elif isinstance(wanted, CommitAll):
                 answer = await asyncio.gather(*map(self._committer.asubmit, wanted.commands), return_exceptions=True)
             elif isinstance(wanted, Read):
@@ -284,21 +285,23 @@ class Engine:
                 )
 
     def _check_open(self) -> None:
-        self.check_process()
-        if self._closed:
+        if self.forked or self._closed:
+            self.check_process()
             raise Unavailable("the engine is closed")
 
     def _apply(self, commands: Sequence[Command]) -> list[Outcome]:
         with self.store.begin() as transaction:
-            outcomes, effects = apply(commands, transaction, self._rules, self.clock.now())
-        self._tell(effects)
+            now = self.clock.now()
+            outcomes, effects = apply(commands, transaction, self._rules, now)
+        self._tell(effects, now)
         return outcomes
 
-    def _tell(self, effects: Effects) -> None:
+    def _tell(self, effects: Effects, now: float) -> None:
         """What is committed stays committed, whatever a listener does."""
         if effects.told:
-            self.counting.keep(effects.tallies)
-            self.counting.note(effects.told, self.clock.now())
+            if effects.tallies:
+                self.counting.keep(effects.tallies)
+            self.counting.note(effects.told, now)
         for definition in effects.defined:
             self.definitions.keep(definition)
         if effects.changed:
@@ -306,7 +309,8 @@ class Engine:
         listeners = self.listeners
         if effects.ready:
             self.arrivals.wake(effects.ready)
-            _call(listeners.ready, effects.ready)
+            if listeners.ready:
+                _call(listeners.ready, effects.ready)
         if effects.due < math.inf:
             self._loops.hasten(effects.due - self.clock.now())
         if effects.told:

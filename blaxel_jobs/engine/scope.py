@@ -29,17 +29,25 @@ class OnExecution(Protocol):
 class Scope:
     """One transaction, at one time."""
 
+    __slots__ = ("_defined", "_left", "_slots", "definition_of", "effects", "now", "rules", "transaction")
+
     def __init__(self, transaction: Transaction, rules: Rules, now: float) -> None:
         self.transaction = transaction
         self.rules = rules
         self.now = now
         self.effects = Effects()
         self._defined: dict[tuple[str, str], Definition] = {}
-        # No method: the scope would have slots that have the scope, and wait, with all that it has, for the garbage collector.
-        self.definition_of = _known(self._defined, rules.definition_of)
+        self.definition_of = rules.definition_of
         """The job's definition, as it is by now."""
-        self.slots = Slots(transaction, self.definition_of)
+        self._slots: Slots | None = None
         self._left: dict[Gate, None] = {}
+
+    @property
+    def slots(self) -> Slots:
+        """Those of this transaction."""
+        if self._slots is None:
+            self._slots = Slots(self.transaction, self.definition_of)
+        return self._slots
 
     def work(self, rows: Iterable[tuple[Task, Execution]] = ()) -> Work:
         """Records to be stepped and saved."""
@@ -50,6 +58,9 @@ class Scope:
         self.transaction.define(definition)
         self.effects.defined.append(definition)
         self._defined[definition.workspace, definition.job] = definition
+        # No method: the scope would have slots that have the scope, and wait, with all that it has, for the garbage collector.
+        self.definition_of = _known(self._defined, self.rules.definition_of)
+        self._slots = None  # they go by the definition before
         self.reconsider(definition.workspace, definition.job)
 
     def reconsider(self, workspace: str, job: str) -> None:

@@ -74,24 +74,16 @@ def _go_on(reading: Coroutine[Any, Any, bytes], wanted: Any) -> Generator[Any, A
 
 
 async def _collect(receive: Receive, limits: BodyLimits) -> bytes:
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        return _checked(message["body"], 0, limits)
-    chunks = []
+    chunks: list[bytes] = []
     size = 0
-    while message["type"] == "http.request":
-        chunks.append(_checked(message["body"], size, limits))
+    while (message := await receive())["type"] == "http.request":
+        chunks.append(message["body"])
         size += len(chunks[-1])
+        if size > limits.size:
+            raise _too_large(limits)
         if not message.get("more_body"):
             return b"".join(chunks)
-        message = await receive()
     raise ClientGone
-
-
-def _checked(chunk: bytes, before: int, limits: BodyLimits) -> bytes:
-    if before + len(chunk) > limits.size:
-        raise _too_large(limits)
-    return chunk
 
 
 def _too_large(limits: BodyLimits) -> TooLarge:
@@ -102,5 +94,6 @@ def _check_media_type(headers: Headers) -> None:
     media_type = headers.get(b"content-type")
     if media_type is not None and media_type != b"application/json" and not _JSON.fullmatch(media_type.strip()):
         raise UnsupportedMedia("send the body as application/json in UTF-8", path="Content-Type")
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+    encoding = headers.get(b"content-encoding")
+    if encoding is not None and encoding.lower() != b"identity":
         raise UnsupportedMedia("send the body without a Content-Encoding", path="Content-Encoding")

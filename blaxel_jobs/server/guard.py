@@ -72,6 +72,7 @@ class Guard:
 
     def __init__(self, *, keys: Keyring, tokens: Tokens, hosts: Hosts, origins: Iterable[str] = ()) -> None:
         self._keys = keys
+        self._open = not keys
         self._tokens = tokens
         self._hosts = hosts
         self._origins = frozenset(origin.encode() for origin in origins)
@@ -87,7 +88,7 @@ class Guard:
             self._check_page(origin, headers)
         elif exchange.method == "OPTIONS":
             return origin is None or b"access-control-request-method" not in headers or self._preflight(exchange, origin)
-        if self._keys and exchange.path not in _EXEMPT:
+        if not self._open and exchange.path not in _EXEMPT:
             exchange.principal = self._authenticate(headers)
         return True
 

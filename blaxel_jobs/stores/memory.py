@@ -83,7 +83,7 @@ class MemoryJobStore:
         with self._lock:
             if not self._rows.is_in(workspace, execution):
                 return []
-            told = self._rows.events[execution]
+            told = self._rows.events.get(execution, [])
             if after > 0:
                 return told[after - 1 : after - 1 + limit]
             return [created(self._rows.executions[execution]), *told[: limit - 1]][:limit]
@@ -150,7 +150,8 @@ class _Transaction:
             if kind is not None:
                 for take_back, arguments in reversed(self._undo):
                     take_back(*arguments)
-            self._take_back_offered()
+            if self._offered:
+                self._take_back_offered()
         finally:
             self._undo.clear()  # it has calls of this object: without it, each transaction would wait for the collector
             self._store._writing = False
@@ -187,7 +188,8 @@ class _Transaction:
     def claimable(
         self, workspace: str, jobs: Collection[str] | None, limit: int, execution: str | None = None
     ) -> list[tuple[Task, Execution]]:
-        self._take_back_offered()
+        if self._offered:
+            self._take_back_offered()
         executions = self._rows.executions
         if execution is not None:
             seq = self._rows.by_id.get((workspace, execution))
@@ -276,7 +278,9 @@ class _Transaction:
             rows.put(task, was)
             moved.append((task, was))
         for event in events:
-            log = rows.events[event.execution]
+            log = rows.events.get(event.execution)
+            if log is None:
+                log = rows.events[event.execution] = []
             log.append(event)
             told.append(log)
         for step in steps:
@@ -362,8 +366,6 @@ class _Transaction:
 
     def _take_back_offered(self) -> None:
         """What was offered by `claimable` and not claimed goes back to its heap."""
-        if not self._offered:
-            return
         rows = self._rows
         for offered in self._offered:
             run = (offered.priority, offered.seq, offered.seq + 1, offered.execution)

@@ -104,22 +104,25 @@ class Groups(Generic[Value]):
     def __init__(self) -> None:
         self._lists: dict[Group, list[Value]] = {}
 
-    def add(self, group: Group, value: Value) -> None:
-        values = self._lists.get(group)
-        if values is None:
-            self._lists[group] = [value]
-        elif values[-1] < value:
-            values.append(value)
-        else:
-            insort(values, value)
+    def add(self, value: Value, *groups: Group) -> None:
+        lists = self._lists
+        for group in groups:
+            values = lists.get(group)
+            if values is None:
+                lists[group] = [value]
+            elif values[-1] < value:
+                values.append(value)
+            else:
+                insort(values, value)
 
-    def drop(self, group: Group, value: Value) -> None:
-        values = self._lists[group]
-        place = bisect_left(values, value)
-        assert values[place] == value, f"{value} is not in {group}"
-        del values[place]
-        if not values:
-            del self._lists[group]
+    def drop(self, value: Value, *groups: Group) -> None:
+        for group in groups:
+            values = self._lists[group]
+            place = bisect_left(values, value)
+            assert values[place] == value, f"{value} is not in {group}"
+            del values[place]
+            if not values:
+                del self._lists[group]
 
     def of(self, group: Group) -> list[Value]:
         """The values of a group, not to be changed."""
@@ -148,10 +151,9 @@ class ExecutionIndex:
 
     def add(self, execution: Execution) -> None:
         workspace, seq = execution.workspace, execution.seq
-        self._created.add((workspace, execution.job), seq)
-        self._created.add((workspace, None), seq)
+        self._created.add(seq, (workspace, execution.job), (workspace, None))
         if execution.batch is not None:
-            self._batches.add((workspace, execution.batch), seq)
+            self._batches.add(seq, (workspace, execution.batch))
         self._enter(execution)
         if execution.slot:
             self._count_slot(execution, 1)
@@ -162,10 +164,9 @@ class ExecutionIndex:
 
     def drop(self, execution: Execution) -> None:
         workspace, seq = execution.workspace, execution.seq
-        self._created.drop((workspace, execution.job), seq)
-        self._created.drop((workspace, None), seq)
+        self._created.drop(seq, (workspace, execution.job), (workspace, None))
         if execution.batch is not None:
-            self._batches.drop((workspace, execution.batch), seq)
+            self._batches.drop(seq, (workspace, execution.batch))
         self._leave(execution)
         if execution.slot:
             self._count_slot(execution, -1)
@@ -225,34 +226,32 @@ class ExecutionIndex:
     def _enter(self, execution: Execution) -> None:
         workspace, seq = execution.workspace, execution.seq
         if execution.status in TERMINAL:
-            self._ended.add((workspace, execution.status), seq)
+            self._ended.add(seq, (workspace, execution.status))
             return
         standing = self._open.get(workspace)
         if standing is None:
             standing = self._open[workspace] = {}
         standing[seq] = None
         if execution.concurrency_key is not None:
-            self._keyed.add((workspace, execution.job, execution.concurrency_key), seq)
+            self._keyed.add(seq, (workspace, execution.job, execution.concurrency_key))
 
     def _leave(self, execution: Execution) -> None:
         workspace, seq = execution.workspace, execution.seq
         if execution.status in TERMINAL:
-            self._ended.drop((workspace, execution.status), seq)
+            self._ended.drop(seq, (workspace, execution.status))
             return
         standing = self._open[workspace]
         del standing[seq]
         if not standing:
             del self._open[workspace]
         if execution.concurrency_key is not None:
-            self._keyed.drop((workspace, execution.job, execution.concurrency_key), seq)
+            self._keyed.drop(seq, (workspace, execution.job, execution.concurrency_key))
 
     def _park(self, execution: Execution) -> None:
-        for gate in _gates(execution):
-            self._parked.add(gate, (execution.priority, execution.seq))
+        self._parked.add((execution.priority, execution.seq), *_gates(execution))
 
     def _unpark(self, execution: Execution) -> None:
-        for gate in _gates(execution):
-            self._parked.drop(gate, (execution.priority, execution.seq))
+        self._parked.drop((execution.priority, execution.seq), *_gates(execution))
 
     def _count_slot(self, execution: Execution, by: int) -> None:
         for gate in _gates(execution):

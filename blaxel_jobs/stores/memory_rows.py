@@ -26,7 +26,7 @@ class Whole(Struct):
     tasks: range
     made: NewTasks | None
     held: list[Task]
-    events: list[Event]
+    events: list[Event] | None
     steps: dict[int, dict[str, Step]]
     signals: dict[str, Signal] | None
 
@@ -46,7 +46,7 @@ class Rows:
         self.by_key: dict[tuple[str, str, str], int] = {}
         self.tasks_of: dict[int, range] = {}
         self.events: dict[int, list[Event]] = {}
-        """All but the first, which the execution tells by itself."""
+        """All but the first, which the execution tells by itself. None until there is another."""
         self.steps: dict[int, dict[str, Step]] = {}
         """By their task, and then by name."""
         self.signals: dict[int, dict[str, Signal]] = {}
@@ -101,7 +101,6 @@ class Rows:
         first = self.last_task + 1
         stop = first + len(tasks)
         self.last_task = stop - 1
-        self.events[seq] = []
         if type(tasks) is NewTasks:
             self._register(replace(new, seq=seq), range(first, stop), tasks)
         else:
@@ -139,13 +138,14 @@ class Rows:
             self.running.pop(task.seq, None)
         steps = {number: self.steps.pop(number) for number in tasks if number in self.steps}
         return Whole(
-            execution, tasks, self.made.pop(seq, None), held, self.events.pop(seq), steps, self.signals.pop(seq, None)
+            execution, tasks, self.made.pop(seq, None), held, self.events.pop(seq, None), steps, self.signals.pop(seq, None)
         )  # fmt: skip
 
     def put_back(self, whole: Whole) -> None:
         seq = whole.execution.seq
         self._register(whole.execution, whole.tasks, whole.made)
-        self.events[seq] = whole.events
+        if whole.events is not None:
+            self.events[seq] = whole.events
         self.steps.update(whole.steps)
         if whole.signals is not None:
             self.signals[seq] = whole.signals
