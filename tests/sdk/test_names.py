@@ -109,8 +109,8 @@ def test_importing_two_names_loads_little():
         "blaxel_jobs", "blaxel_jobs.errors", "blaxel_jobs.words", "blaxel_jobs.job_names", "blaxel_jobs.policy",
         "blaxel_jobs.config", "blaxel_jobs.define", "blaxel_jobs.options", "blaxel_jobs.flow", "blaxel_jobs.verbs",
         "blaxel_jobs.waiting", "blaxel_jobs.streams", "blaxel_jobs.watch", "blaxel_jobs.events", "blaxel_jobs.paging",
-        "blaxel_jobs.nearest", "blaxel_jobs.snapshot", "blaxel_jobs.execution", "blaxel_jobs.batch", "blaxel_jobs.figures", "blaxel_jobs.by_id",
-        "blaxel_jobs.jobs", "blaxel_jobs.client", "blaxel_jobs.client.types",
+        "blaxel_jobs.nearest", "blaxel_jobs.snapshot", "blaxel_jobs.execution", "blaxel_jobs.batch", "blaxel_jobs.figures",
+        "blaxel_jobs.by_id", "blaxel_jobs.jobs", "blaxel_jobs.client", "blaxel_jobs.client.types",
         "blaxel_jobs.client.models", "blaxel_jobs.client.models.create_job_execution_request",
     }  # fmt: skip
     assert not modules & {"httpx", "anyio", "asyncio", "msgspec", "sqlalchemy", "starlette", "uvicorn", "yaml", "tomllib"}
