@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from blaxel_jobs.engine import Engine
-from blaxel_jobs.server.app import App, create_app
+from blaxel_jobs.server.app import create_app
 from blaxel_jobs.server.serve import HttpServer, bind, url_of
 from blaxel_jobs.system import new_key
 from tests.pace import PATIENCE
@@ -81,8 +81,8 @@ def _await_ready(ready: Path, process: subprocess.Popen[bytes], log: Path, deadl
 
 
 @contextmanager
-def live(app: App, **options: Any) -> Iterator[str]:
-    """The app on a real socket, in a thread; the value is its URL."""
+def live(app: Any, **options: Any) -> Iterator[str]:
+    """An App, or what stands before one, on a real socket, in a thread; the value is its URL."""
     ready = threading.Event()
     with bind("127.0.0.1", 0) as bound:
         url = url_of(bound)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ..errors import IllegalTransition
 from ..words import FailureKind, JobStatus, WaitingFor
 from .records import MAX_HISTORY, Attempt, Failure, Task
-from .reports import Completed, Released
+from .reports import Completed, Failed, Released, Report
 
 PENDING, RUNNING, PAUSED, COMPLETED, FAILED, CANCELLED = JobStatus
 
@@ -108,6 +108,13 @@ def move_task(task: Task, event: TaskEvent, now: float, paused: bool = False) ->
     moved = _MOVES[type(event)](task, event, now, paused)
     assert moved.status in targets, f"{task.status} -> {moved.status} on {event!r} is not in the table"
     return moved
+
+
+def was_told(task: Task, report: Report) -> bool:
+    """Is this what a task that runs no more was told under its last lease? Its worker tells it once more, when it had no answer."""
+    if type(report) is Completed:
+        return task.status is COMPLETED and task.result == report.result
+    return type(report) is Failed and task.error == report.failure
 
 
 def _claimed(task: Task, event: Claimed, now: float, *_: object) -> Task:

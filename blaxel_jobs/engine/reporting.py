@@ -9,6 +9,7 @@ from ..core import states
 from ..core.records import Execution, LeaseRef, Signal, Step, Task
 from ..core.reports import Answer, Awaited, Completed, Crashed, Failed, Noted, Released, Report, Slept, Stepped
 from ..core.retry import retry_delay
+from ..core.task_table import was_told
 from ..errors import LeaseLost
 from ..words import JobStatus
 from .commands import Tell
@@ -32,7 +33,19 @@ def tell(scope: Scope, commands: list[Tell]) -> list[Outcome]:
         else:
             outcomes.append(_REPORTS[type(command.report)](scope, work, task, command.report))
     work.save()
+    _answer_again(scope, commands, outcomes)
     return outcomes
+
+
+def _answer_again(scope: Scope, commands: list[Tell], outcomes: list[Outcome]) -> None:
+    """The outcome of a task is answered as it was when it is told again: who had no answer cannot know that it was taken."""
+    refused = [place for place, outcome in enumerate(outcomes) if type(outcome) is LeaseLost]
+    again = [place for place in refused if type(commands[place].report) in (Completed, Failed)]
+    for place in again:
+        command = commands[place]
+        found = scope.transaction.held(command.workspace, [command.lease], ended=True)
+        if found and was_told(found[0][0], command.report):
+            outcomes[place] = Answer()
 
 
 def _only_stepped(scope: Scope, commands: list[Tell]) -> list[Outcome]:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 from ..core.records import LeaseRef
-from ..core.reports import Answer, Awaited, Completed, Crashed, Failed, Released, Report, Slept
-from ..errors import ConnectionFailed, LeaseLost
+from ..core.reports import Answer, Awaited, Crashed, Failed, Released, Report, Slept
+from ..errors import ConnectionFailed, LeaseLost, Unavailable
 from .link import Link, is_passing
 from .wire import Encoded
 
@@ -43,9 +43,10 @@ class Letter:
         self._doubtful = True
 
     def settle(self, outcome: Answer | Exception) -> None:
-        """Keep the answer. A lease that is gone after the reply to the report that ends it was lost has ended by that report."""
+        """Keep the answer. A lease that is gone after the reply to the report that ends it was lost has ended by that report: also
+        a failure's, when the task is tried again by then. A result that was taken is answered as such."""
         if self._doubtful and isinstance(outcome, LeaseLost):
-            if isinstance(self.report, Completed | Failed | Released | Crashed):
+            if isinstance(self.report, Failed | Released | Crashed):
                 outcome = Answer()
             elif isinstance(self.report, Slept | Awaited):
                 outcome = Answer(suspended=True)
@@ -186,10 +187,12 @@ class Outbox:
                 self._deliver([letter])
 
     def _patient(self, batch: list[Letter], error: Exception) -> list[Letter]:
-        """Those of the batch that are tried again. The others, also those that wait, have failed."""
-        self._give_up(error, lambda letter: not letter.is_patient)
+        """Those of the batch that are tried again. The others, also those that wait, have failed as if there were no server: who
+        told them may tell them again later."""
+        failed: Exception = error if isinstance(error, ConnectionFailed | Unavailable) else ConnectionFailed(str(error))
+        self._give_up(failed, lambda letter: not letter.is_patient)
         hasty = [letter for letter in batch if not letter.is_patient]
-        _settle(hasty, [error] * len(hasty))
+        _settle(hasty, [failed] * len(hasty))
         return [letter for letter in batch if letter.is_patient]
 
     def _give_up(self, error: Exception, which: Callable[[Letter], bool]) -> None:

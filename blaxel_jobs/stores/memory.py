@@ -201,9 +201,9 @@ class _Transaction:
         offered = self._offered = self._first(ready, wanted, limit)
         return [(task, executions[task.execution]) for task in offered]
 
-    def held(self, workspace: str | None, refs: Collection[LeaseRef]) -> list[tuple[Task, Execution]]:
+    def held(self, workspace: str | None, refs: Collection[LeaseRef], *, ended: bool = False) -> list[tuple[Task, Execution]]:
         executions = self._rows.executions
-        return [(task, executions[task.execution]) for _, task in self._holding(workspace, refs)]
+        return [(task, executions[task.execution]) for _, task in self._holding(workspace, refs, ended=ended)]
 
     def due(self, now: float, dead: str | None, limit: int) -> list[tuple[Task, Execution]]:
         rows = self._rows
@@ -323,14 +323,14 @@ class _Transaction:
             self._undo.append((table.pop, (key,)))
         table[key] = row
 
-    def _holding(self, workspace: str | None, refs: Collection[LeaseRef]) -> list[tuple[LeaseRef, Task]]:
+    def _holding(self, workspace: str | None, refs: Collection[LeaseRef], *, ended: bool = False) -> list[tuple[LeaseRef, Task]]:
         tasks = self._rows.tasks
         return [
             (ref, task)
             for ref in sorted(set(refs), key=_task_of)
             if (task := tasks.get(ref.task)) is not None
             and task.token == ref.token
-            and task.status is RUNNING
+            and (task.status is RUNNING) is not ended
             and (workspace is None or task.workspace == workspace)
         ]
 

@@ -102,7 +102,8 @@ class Run:
             self.reported = True
         except LeaseLost:
             self.reported = True
-            self._log(logging.WARNING, "lease lost, result refused")
+            if not isinstance(outcome, Released):  # that was only to give it back
+                self._log(logging.WARNING, "lease lost, result refused")
         except Suspended:
             pass  # the lease was given back meanwhile
 

@@ -1,11 +1,14 @@
 """Leases: fenced, extended by heartbeats, taken back when they run out; cancelled for good."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from blaxel_jobs.core.records import Failure, LeaseRef
-from blaxel_jobs.core.reports import Completed, Failed, Holding, Released
+from blaxel_jobs.core.reports import Answer, Completed, Failed, Holding, Released, Report, Stepped
 from blaxel_jobs.engine.commands import Extend, Tell
 from blaxel_jobs.engine.recovery import tick
 from blaxel_jobs.errors import IllegalTransition, LeaseLost
@@ -162,3 +165,71 @@ def test_waiting_for_a_worker_is_said(harness: Harness) -> None:
     assert "waitingFor" not in harness.get(id)
     harness.clock.advance(60.0)
     assert harness.get(id)["waitingFor"] == "worker"
+
+
+FAILURE = Failure(FailureKind.ERROR, "ValueError", "no", "Traceback\n ...")
+
+
+def test_an_outcome_that_is_told_again_is_answered_as_it_was(harness: Harness) -> None:
+    """Its answer was lost: nothing says to its worker that it was taken, and it is no loss."""
+    for name in ("done", "failed", "other"):
+        harness.create(executionId=name, input=None)
+    harness.create(executionId="retried", input=None, maxRetries=1, retryDelayMs=1000)
+    done, failed, other, retried = harness.claim()
+    reports = [(done, Completed('{"a":1}')), (failed, Failed(FAILURE)), (retried, Failed(FAILURE))]
+    told = [(harness.tell(leased, report), harness.events(leased.execution_id)) for leased, report in reports]
+    for (leased, report), (answer, events) in zip(reports, told, strict=True):
+        assert harness.tell(leased, report) == answer
+        assert harness.events(leased.execution_id) == events
+    assert harness.get("retried")["waitingFor"] == "retry"
+    harness.do("pause", "retried")
+    assert harness.tell(retried, Failed(FAILURE)) == Answer()
+    assert harness.tell(other, Completed("1")) == Answer()
+    harness.do("resume", "retried")
+    harness.pass_time(1.5)
+    assert len(harness.claim()) == 1
+    with pytest.raises(LeaseLost):
+        harness.tell(retried, Failed(FAILURE))
+
+
+@pytest.mark.parametrize("first", [Completed("1"), Failed(FAILURE), Released()], ids=repr)
+@pytest.mark.parametrize(
+    "then", [Completed("2"), Failed(replace(FAILURE, message="other")), Released(), Stepped("a", "1")], ids=repr
+)
+def test_another_outcome_comes_too_late(harness: Harness, first: Report, then: Report) -> None:
+    harness.create()
+    [leased] = harness.claim()
+    harness.tell(leased, first)
+    before = harness.get(leased.execution_id)
+    with pytest.raises(LeaseLost):
+        harness.tell(leased, then)
+    assert harness.get(leased.execution_id) == before
+
+
+def test_an_outcome_that_was_never_taken_is_lost_with_its_lease(harness: Harness) -> None:
+    for number in range(4):
+        harness.create(executionId=f"e-{number}", input=None)
+    expired, cancelled, deleted, claimed = harness.claim()
+    harness.cancel(cancelled.execution_id)
+    harness.do("delete", deleted.execution_id, body={"force": True})
+    harness.tell(claimed, Released())
+    assert len(harness.claim(1)) == 1
+    harness.pass_time(11)
+    for leased in (expired, cancelled, deleted, claimed):
+        for report in (Completed("1"), Failed(FAILURE)):
+            with pytest.raises(LeaseLost):
+                harness.tell(leased, report)
+
+
+def test_an_outcome_that_is_told_twice_in_one_commit_counts_once(tmp_path: Path) -> None:
+    harness = Harness(f"sqlite:///{tmp_path}/jobs.db")
+    harness.create()
+    [leased] = harness.claim()
+
+    async def tell_twice() -> list[Any]:
+        tell = harness.engine.asubmit
+        return [*await asyncio.gather(*(tell(Tell(leased.lease, Completed("1"))) for _ in range(3)))]
+
+    assert asyncio.run(tell_twice()) == [Answer()] * 3
+    assert [event["type"] for event in harness.events(leased.execution_id)] == ["created", "task.started", "task.completed"]
+    harness.engine.close()

@@ -105,7 +105,6 @@ async def test_a_request_has_no_more_than_a_megabyte(server: FakeServer, leases:
 
 
 ENDS: list[tuple[Report, Answer]] = [
-    (DONE, Answer()),
     (FAILED, Answer()),
     (Crashed("exit code -9"), Answer()),
     (Slept("nap", 9.0, 0.0), Answer(suspended=True)),
@@ -135,17 +134,20 @@ def test_a_report_whose_reply_was_lost_is_sent_again_and_counts(
     assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("report", [*[report for report, _ in ENDS], Stepped("a", "1"), Noted()], ids=repr)
+@pytest.mark.parametrize("report", [DONE, *[report for report, _ in ENDS], Stepped("a", "1"), Noted()], ids=repr)
 def test_a_report_under_a_lost_lease_is_told_so(report: Report, server: FakeServer, leases: RemoteLeases) -> None:
     server.report = lambda body: {"answers": [LEASE_LOST]}
     with pytest.raises(LeaseLost, match="another worker"):
         leases.report_here(lease(1), report)
 
 
-def test_a_step_whose_lease_is_lost_is_lost_even_after_a_lost_reply(server: FakeServer, leases: RemoteLeases) -> None:
+@pytest.mark.parametrize("report", [Stepped("a", "1"), DONE], ids=repr)
+def test_what_a_server_would_have_taken_again_is_lost_even_after_a_lost_reply(
+    report: Report, server: FakeServer, leases: RemoteLeases
+) -> None:
     server.report = Forgetful(httpx.ReadError("reset"))
     with pytest.raises(LeaseLost):
-        leases.report_here(lease(1), Stepped("a", "1"))
+        leases.report_here(lease(1), report)
 
 
 def test_a_report_that_was_never_sent_has_not_ended_the_lease(server: FakeServer, leases: RemoteLeases) -> None:

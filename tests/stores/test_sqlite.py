@@ -490,6 +490,7 @@ PLANS = {
     "ready_jobs": ["tasks_ready (workspace=?)", "tasks_ready (workspace=? AND job>?)"],
     "ready_tasks": [BY_NUMBER] * 2,
     "leased_tasks": [BY_NUMBER] * 2,
+    "let_go_tasks": [BY_NUMBER] * 2,
     "timed_tasks": [BY_NUMBER] * 2,
     "lease_tokens": [BY_NUMBER] * 2,
     "due": ["tasks_leased (due_at<?)", "tasks_timed (due_at<?)"],

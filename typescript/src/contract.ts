@@ -702,8 +702,9 @@ export interface paths {
         /**
          * Say what became of tasks
          * @description Each report names its lease. One that is stale is answered `lease_lost`, and changes nothing; the others count all the same.
-         *     Answered once all are committed. Sending a report again after its answer was lost does no harm: one that ended its lease is
-         *     then answered `lease_lost`, which says that it, or the loss of the lease, came first.
+         *     Answered once all are committed. Sending a report again after its answer was lost does no harm: a `completed` or `failed`
+         *     that was taken is answered as it was, as long as nobody else has leased the task since; any other one that ended its lease
+         *     is then answered `lease_lost`.
          */
         post: operations["reportLeases"];
         delete?: never;

@@ -136,6 +136,7 @@ class Statements:
         )
         self.ready_tasks = text("{pairs_of} where t.state = 'ready'")
         self.leased_tasks = text("{pairs_of} where t.state = 'leased'")
+        self.let_go_tasks = text("{pairs_of} where t.state <> 'leased'")
         self.timed_tasks = text("{pairs_of} where t.state in ('leased', 'waiting')")
         self.due = text(
             "select * from (select due_at, seq from {tasks} where state = 'leased' and due_at <= ? order by due_at, seq limit ?) "

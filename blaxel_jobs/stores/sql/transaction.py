@@ -100,9 +100,9 @@ class SQLiteTransaction:
         first = self._first(workspace, list(dict.fromkeys(jobs)), limit)
         return self._pairs_of(self._sql.ready_tasks, [seq for _, seq in first])
 
-    def held(self, workspace: str | None, refs: Collection[LeaseRef]) -> list[tuple[Task, Execution]]:
+    def held(self, workspace: str | None, refs: Collection[LeaseRef], *, ended: bool = False) -> list[tuple[Task, Execution]]:
         tokens = {(ref.task, ref.token) for ref in refs}
-        found = self._pairs_of(self._sql.leased_tasks, sorted({ref.task for ref in refs}))
+        found = self._pairs_of(self._sql.let_go_tasks if ended else self._sql.leased_tasks, sorted({ref.task for ref in refs}))
         return [pair for pair in found if (pair[0].seq, pair[0].token) in tokens and workspace in (None, pair[0].workspace)]
 
     def due(self, now: float, dead: str | None, limit: int) -> list[tuple[Task, Execution]]:

@@ -141,9 +141,11 @@ function settle(letter: Letter, answer: ReportAnswer): void {
   else letter.resolve(instead ?? answer);
 }
 
-/** A lease that is gone after the reply to the report that ends it was lost has ended by that report. */
+/**
+ * A lease that is gone after the reply to the report that ends it was lost has ended by that report: also a failure's, when the
+ * task is tried again by then. A result that was taken is answered as such.
+ */
 const ENDED: Record<string, ReportAnswer> = {
-  completed: {},
   failed: {},
   released: {},
   crashed: {},

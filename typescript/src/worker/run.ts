@@ -84,7 +84,7 @@ export class Run {
     } catch (error) {
       if (error instanceof LeaseLost) {
         this.reported = true;
-        this.#log("warning", "lease lost, result refused");
+        if (!hold.told) this.#log("warning", "lease lost, result refused"); // else it was only to be given back
       } else if (!(error instanceof Suspended)) throw error; // else the lease was given back meanwhile
     }
   }

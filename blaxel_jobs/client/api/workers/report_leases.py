@@ -58,9 +58,11 @@ def sync_detailed(
 
      Each report names its lease. One that is stale is answered `lease_lost`, and changes nothing; the
     others count all the same.
-    Answered once all are committed. Sending a report again after its answer was lost does no harm: one
-    that ended its lease is
-    then answered `lease_lost`, which says that it, or the loss of the lease, came first.
+    Answered once all are committed. Sending a report again after its answer was lost does no harm: a
+    `completed` or `failed`
+    that was taken is answered as it was, as long as nobody else has leased the task since; any other
+    one that ended its lease
+    is then answered `lease_lost`.
 
     Args:
         body (ReportLeasesRequest):
@@ -93,9 +95,11 @@ def sync(
 
      Each report names its lease. One that is stale is answered `lease_lost`, and changes nothing; the
     others count all the same.
-    Answered once all are committed. Sending a report again after its answer was lost does no harm: one
-    that ended its lease is
-    then answered `lease_lost`, which says that it, or the loss of the lease, came first.
+    Answered once all are committed. Sending a report again after its answer was lost does no harm: a
+    `completed` or `failed`
+    that was taken is answered as it was, as long as nobody else has leased the task since; any other
+    one that ended its lease
+    is then answered `lease_lost`.
 
     Args:
         body (ReportLeasesRequest):
@@ -123,9 +127,11 @@ async def asyncio_detailed(
 
      Each report names its lease. One that is stale is answered `lease_lost`, and changes nothing; the
     others count all the same.
-    Answered once all are committed. Sending a report again after its answer was lost does no harm: one
-    that ended its lease is
-    then answered `lease_lost`, which says that it, or the loss of the lease, came first.
+    Answered once all are committed. Sending a report again after its answer was lost does no harm: a
+    `completed` or `failed`
+    that was taken is answered as it was, as long as nobody else has leased the task since; any other
+    one that ended its lease
+    is then answered `lease_lost`.
 
     Args:
         body (ReportLeasesRequest):
@@ -156,9 +162,11 @@ async def asyncio(
 
      Each report names its lease. One that is stale is answered `lease_lost`, and changes nothing; the
     others count all the same.
-    Answered once all are committed. Sending a report again after its answer was lost does no harm: one
-    that ended its lease is
-    then answered `lease_lost`, which says that it, or the loss of the lease, came first.
+    Answered once all are committed. Sending a report again after its answer was lost does no harm: a
+    `completed` or `failed`
+    that was taken is answered as it was, as long as nobody else has leased the task since; any other
+    one that ended its lease
+    is then answered `lease_lost`.
 
     Args:
         body (ReportLeasesRequest):
