@@ -6,7 +6,6 @@ Order never comes from a hash: the same calls give the same answers.
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from heapq import heappop, heappush
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -20,7 +19,6 @@ from ..core.records import RESTS, Definition, Event, Execution, LeaseRef, Signal
 from ..core.states import created
 from ..words import JobStatus, WaitingFor
 from .base import Backlog, Order, Position, Tally, Transaction, Where, within_size
-from .memory_indexes import Runs
 from .memory_rows import PAUSED, PENDING, RUNNING, Rows
 
 _Undo = tuple[Callable[..., object], tuple[Any, ...]]
@@ -195,10 +193,8 @@ class _Transaction:
             seq = self._rows.by_id.get((workspace, execution))
             if seq is None or (jobs is not None and executions[seq].job not in jobs):
                 return []
-            return [(task, executions[seq]) for task in self._first_of(seq, limit)]
-        ready = self._rows.ready.get(workspace, {})
-        wanted = list(ready) if jobs is None else [job for job in dict.fromkeys(jobs) if job in ready]
-        offered = self._offered = self._first(ready, wanted, limit)
+            return [(task, executions[seq]) for task in self._rows.first_of(seq, limit)]
+        offered = self._offered = self._rows.take_first(workspace, jobs, limit)
         return [(task, executions[task.execution]) for task in offered]
 
     def held(self, workspace: str | None, refs: Collection[LeaseRef], *, ended: bool = False) -> list[tuple[Task, Execution]]:
@@ -341,45 +337,10 @@ class _Transaction:
             seq = rows.by_key.get((new.workspace, new.job, new.idempotency_key))
         return None if seq is None else rows.executions[seq]
 
-    def _first_of(self, execution: int, limit: int) -> list[Task]:
-        """The first ready tasks of an execution. They have one priority, and it is not searched from its start every time."""
-        rows = self._rows
-        tasks = rows.tasks_of[execution]
-        start = rows.ready_from.get(execution, tasks.start)
-        all_ready = (task for seq in range(start, tasks.stop) if (task := rows.task(seq, execution)).ready)
-        found = list(islice(all_ready, limit))
-        rows.ready_from[execution] = found[0].seq if found else tasks.stop
-        return found
-
-    def _first(self, ready: dict[str, Runs], jobs: list[str], limit: int) -> list[Task]:
-        """Take the first tasks of these jobs out of their heaps."""
-        heads: list[tuple[float, int, int, str]] = []
-        for job in jobs:
-            _push_head(heads, ready, job)
-        taken: list[Task] = []
-        while heads and len(taken) < limit:
-            _, seq, execution, job = heappop(heads)
-            taken.append(self._rows.task(seq, execution))
-            ready[job].take()
-            _push_head(heads, ready, job)
-        return taken
-
     def _take_back_offered(self) -> None:
-        """What was offered by `claimable` and not claimed goes back to its heap."""
-        rows = self._rows
-        for offered in self._offered:
-            run = (offered.priority, offered.seq, offered.seq + 1, offered.execution)
-            if rows.is_ready(run):
-                rows.push_ready(offered.workspace, offered.job, run)
+        """What was offered by `claimable` and not claimed can be offered again."""
+        self._rows.offer_again(self._offered)
         self._offered = []
-
-
-def _push_head(heads: list[tuple[float, int, int, str]], ready: dict[str, Runs], job: str) -> None:
-    first = ready[job].first()
-    if first is None:
-        del ready[job]
-    else:
-        heappush(heads, (first[0], first[1], first[3], job))
 
 
 def _matches(execution: Execution, where: Where) -> bool:

@@ -3,7 +3,9 @@
 A new task is not held: it is made from what its execution was created with until something happens to it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from heapq import heappop, heappush
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -195,3 +197,42 @@ class Rows:
         runs.push(run)
         if self.ready_from and run[1] < self.ready_from.get(run[3], 0):
             self.ready_from[run[3]] = run[1]
+
+    def first_of(self, execution: int, limit: int) -> list[Task]:
+        """The first ready tasks of an execution. They have one priority, and it is not searched from its start every time."""
+        tasks = self.tasks_of[execution]
+        start = self.ready_from.get(execution, tasks.start)
+        all_ready = (task for seq in range(start, tasks.stop) if (task := self.task(seq, execution)).ready)
+        found = list(islice(all_ready, limit))
+        self.ready_from[execution] = found[0].seq if found else tasks.stop
+        return found
+
+    def take_first(self, workspace: str, jobs: Collection[str] | None, limit: int) -> list[Task]:
+        """Take the first ready tasks of these jobs out of their heaps; of all jobs for None."""
+        ready = self.ready.get(workspace, {})
+        heads: list[tuple[float, int, int, str]] = []
+        for job in list(ready) if jobs is None else dict.fromkeys(jobs):
+            if job in ready:
+                _push_head(heads, ready, job)
+        taken: list[Task] = []
+        while heads and len(taken) < limit:
+            _, seq, execution, job = heappop(heads)
+            taken.append(self.task(seq, execution))
+            ready[job].take()
+            _push_head(heads, ready, job)
+        return taken
+
+    def offer_again(self, taken: Iterable[Task]) -> None:
+        """Put those of them back into their heaps that are still ready."""
+        for task in taken:
+            run = (task.priority, task.seq, task.seq + 1, task.execution)
+            if self.is_ready(run):
+                self.push_ready(task.workspace, task.job, run)
+
+
+def _push_head(heads: list[tuple[float, int, int, str]], ready: dict[str, Runs], job: str) -> None:
+    first = ready[job].first()
+    if first is None:
+        del ready[job]
+    else:
+        heappush(heads, (first[0], first[1], first[3], job))
