@@ -12,7 +12,8 @@ from weakref import WeakSet, WeakValueDictionary
 import msgspec
 
 from ..core.ports import Clock, IdFactory, Rng
-from ..core.records import Execution, LeaseRef
+from ..core.records import Execution, Leased, LeaseRef
+from ..core.reports import Released
 from ..core.requests import read_ids
 from ..core.views import View, unknown_view, update_view
 from ..errors import JobsError, StoreError, Unavailable, WouldDeadlock
@@ -21,7 +22,7 @@ from ..words import JobStatus, WaitingFor
 from . import streams
 from .arrivals import Arrivals
 from .batch import apply
-from .commands import Command
+from .commands import Claim, Command, Tell
 from .committer import Committer, Grouped, Inline
 from .counting import Folding, new_counting
 from .definitions import Definitions
@@ -153,7 +154,10 @@ class Engine:
                 return stop.value  # type: ignore[no-any-return]
             if isinstance(wanted, Commit):
                 committer, command = self._committer, wanted.command
-                answer = committer.submit(command) if committer.at_once else await committer.asubmit(command)
+                if committer.at_once:
+                    answer = committer.submit(command)
+                else:
+                    answer = await (self.aclaim(command) if type(command) is Claim else committer.asubmit(command))
             elif isinstance(wanted, CommitAll):
                 answer = await asyncio.gather(*map(self._committer.asubmit, wanted.commands), return_exceptions=True)
             elif isinstance(wanted, Read):
@@ -193,6 +197,18 @@ class Engine:
         """Commit a command; its answer is awaited in this loop."""
         self.check_process()
         return self._committer.asubmit(command)
+
+    async def aclaim(self, claim: Claim) -> list[Leased] | None:
+        """Commit a claim. What it is given while its caller is cancelled goes back: nobody would know of those leases."""
+        answer = self.asubmit(claim)
+        if not isinstance(answer, asyncio.Future):
+            leased: list[Leased] | None = await answer
+            return leased
+        try:
+            return await asyncio.shield(answer)
+        except asyncio.CancelledError:
+            answer.add_done_callback(self._give_back)
+            raise
 
     def register(self, jobs: "Iterable[JobDef[Any, Any]]", workspaces: Collection[str]) -> None:
         """Make definitions known, in these workspaces. Raises ConfigError when a name has another definition here already."""
@@ -325,6 +341,15 @@ class Engine:
     def _remove_artifacts(self, removed: Sequence[tuple[str, str]]) -> None:
         for workspace in dict.fromkeys(workspace for workspace, _ in removed):
             self.artifacts.remove(workspace, [id for at, id in removed if at == workspace])
+
+    def _give_back(self, answer: asyncio.Future[list[Leased] | None]) -> None:
+        if answer.cancelled() or answer.exception() is not None or not answer.result():
+            return
+        leased = answer.result() or []
+        log.info("%d tasks were claimed for one who had gone, and go back", len(leased))
+        for item in leased:
+            released = asyncio.ensure_future(self.asubmit(Tell(item.lease, Released())))
+            released.add_done_callback(lambda done: done.cancelled() or done.exception())  # a lease that is lost is nobody's either
 
     def _until(self, wanted: Until) -> list[Execution]:
         keys, waiter = [(wanted.workspace, wanted.id)], ThreadWaiter()

@@ -153,7 +153,7 @@ class LocalLeases:
         claim = Claim(workspace, jobs, limit, self.worker, self._lease, self._execution)
         leased: list[Leased] | None = None
         while leased is None and not self._interrupted:
-            leased = await self._engine.asubmit(claim)
+            leased = await self._engine.aclaim(claim)
         return leased or []
 
     def _interrupt(self) -> None:
