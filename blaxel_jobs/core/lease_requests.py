@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from ..errors import TooLarge
 from ..words import FailureKind
 from . import reports
 from .bodies import ExecutionId, Id, Key, Milliseconds
@@ -16,6 +17,12 @@ MAX_CLAIM: Final = 1000
 MAX_LEASES: Final = 10_000
 MAX_REPORTS: Final = 10_000
 MAX_WAIT_MS: Final = 30_000
+MAX_VALUE: Final = 1024 * 1024
+"""Bytes of one result, or of the value of a step."""
+MAX_TYPE: Final = 255
+MAX_MESSAGE: Final = 4 * 1024
+MAX_TRACE: Final = 8 * 1024
+"""Characters of a failure that are kept, of a trace the last ones: lists show errors."""
 
 Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Level = Literal["debug", "info", "warning", "error", "critical"]
@@ -94,7 +101,8 @@ class FailedReport(_LeaseReport, tag="failed"):
 
     def read(self) -> Report:
         told = self.failure
-        failure = Failure(FailureKind(told.kind), told.type, told.message, or_none(told.trace))
+        trace = None if told.trace is UNSET else told.trace[-MAX_TRACE:]
+        failure = Failure(FailureKind(told.kind), told.type[:MAX_TYPE], told.message[:MAX_MESSAGE], trace)
         return reports.Failed(failure, seconds(self.retry_after_ms))
 
 
@@ -155,7 +163,8 @@ class NotedReport(_LeaseReport, tag="noted"):
     def read(self) -> Report:
         progress = None
         if self.progress is not UNSET:
-            progress = Progress(self.progress.current, or_none(self.progress.total), or_none(self.progress.message))
+            message = None if self.progress.message is UNSET else self.progress.message[:MAX_MESSAGE]
+            progress = Progress(self.progress.current, or_none(self.progress.total), message)
         logs = () if self.logs is UNSET else self.logs
         lines = tuple(reports.LogLine(line.level, line.message, or_none(line.fields) or {}) for line in logs)
         return reports.Noted(progress, lines)
@@ -212,6 +221,14 @@ def read_heartbeat(body: Any) -> Beat:
     request = read_body(body, HeartbeatRequest, _HEARTBEAT)
     jobs = None if request.jobs is UNSET else tuple(dict.fromkeys(request.jobs))
     return Beat(worker=request.worker, jobs=jobs, leases=tuple(LeaseRef(lease.task, lease.token) for lease in request.leases))
+
+
+def too_large(report: Report) -> TooLarge | None:
+    """Why a report is refused that carries more than is kept."""
+    value = report.result if type(report) is reports.Completed else report.value if type(report) is reports.Stepped else ""
+    if len(value) <= MAX_VALUE // 4 or (size := len(value.encode())) <= MAX_VALUE:
+        return None
+    return TooLarge(f"a result, or the value of a step, has at most {MAX_VALUE} bytes, not {size}: put it into an artifact")
 
 
 def read_reports(body: Any) -> list[tuple[LeaseRef, Report]]:

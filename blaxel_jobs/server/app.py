@@ -145,7 +145,8 @@ class App:
                     raise
                 logger.warning("request %s is cut off: its caller does not read, and the server ends", exchange.request_id)
             except Exception as error:  # noqa: BLE001 - as above
-                _log_failure(exchange, error)
+                if not isinstance(error, NotFound):  # deleted meanwhile
+                    _log_failure(exchange, error)
                 await send({"type": "http.response.body", "body": b""})
 
     async def _download(self, exchange: Exchange, download: Download, receive: Receive, send: Send) -> None:

@@ -161,8 +161,8 @@ class Transaction(Protocol):
         steps: Iterable[Step] = (),
         signals: Iterable[Signal] = (),
     ) -> None:
-        """Write records back, or add them. Loaded and saved in one transaction, they are the newest. A step replaces that of the
-        same task and name, a signal that of the same execution and id."""
+        """Write records back, or add them. Loaded and saved in one transaction, they are the newest. A step replaces the
+        open wait of the same task and name; any other that is there stays. A signal replaces that of the same execution and id."""
         ...
 
     def define(self, definition: Definition) -> None:

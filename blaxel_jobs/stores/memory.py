@@ -280,7 +280,9 @@ class _Transaction:
             log.append(event)
             told.append(log)
         for step in steps:
-            self._set(rows.steps.setdefault(step.task, {}), step.name, step)
+            journal = rows.steps.setdefault(step.task, {})
+            if step.name not in journal or journal[step.name].kind == "wait":
+                self._set(journal, step.name, step)
         for signal in signals:
             self._set(rows.signals.setdefault(signal.execution, {}), signal.id, signal)
 

@@ -5,11 +5,22 @@ from typing import Any
 import msgspec
 import pytest
 
-from blaxel_jobs.core.lease_requests import Beat, Claiming, read_claim, read_heartbeat, read_reports
+from blaxel_jobs.core.lease_requests import (
+    MAX_MESSAGE,
+    MAX_TRACE,
+    MAX_VALUE,
+    Beat,
+    Claiming,
+    read_claim,
+    read_heartbeat,
+    read_reports,
+)
 from blaxel_jobs.core.records import Failure, LeaseRef, Progress
 from blaxel_jobs.core.reports import Awaited, Completed, Failed, LogLine, Noted, Released, Slept, Stepped
 from blaxel_jobs.errors import InvalidRequest
+from blaxel_jobs.values import MAX_VALUE_BYTES
 from blaxel_jobs.words import FailureKind
+from blaxel_jobs.worker import failures
 
 LEASE = {"task": 7, "token": 2}
 
@@ -19,6 +30,11 @@ def test_a_claim() -> None:
     assert read_claim(body) == Claiming(worker="w", jobs=("a", "b"), execution_id=None, limit=3, wait=1.5)
     body |= {"executionId": "e"}
     assert read_claim(msgspec.json.encode(body)).execution_id == "e"
+
+
+def test_both_sides_know_the_limit_of_a_value() -> None:
+    assert MAX_VALUE == MAX_VALUE_BYTES
+    assert (MAX_MESSAGE, MAX_TRACE) == (failures.MAX_MESSAGE, failures.MAX_TRACE)
 
 
 def test_a_heartbeat() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from blaxel_jobs.core.lease_requests import MAX_VALUE
 from blaxel_jobs.core.records import Failure, LeaseRef
 from blaxel_jobs.core.reports import Answer, Completed, Failed, Holding, Released, Report, Stepped
 from blaxel_jobs.engine.commands import Extend, Tell
@@ -233,3 +234,51 @@ def test_an_outcome_that_is_told_twice_in_one_commit_counts_once(tmp_path: Path)
     assert asyncio.run(tell_twice()) == [Answer()] * 3
     assert [event["type"] for event in harness.events(leased.execution_id)] == ["created", "task.started", "task.completed"]
     harness.engine.close()
+
+
+def test_what_is_too_large_is_refused_alone(harness: Harness) -> None:
+    """A worker of ours refuses it itself."""
+    for _ in range(3):
+        harness.create()
+    one, two, three = ({"task": leased.lease.task, "token": leased.lease.token} for leased in harness.claim())
+    most, more = "x" * (MAX_VALUE - 2), "é" * (MAX_VALUE // 2)
+    reports = [
+        {**one, "type": "stepped", "name": "a", "value": most},
+        {**one, "type": "stepped", "name": "b", "value": more},
+        {**one, "type": "completed", "result": more},
+        {**two, "type": "completed", "result": most},
+        {**three, "type": "completed", "result": 3},
+    ]
+    answers = harness.engine.call("report_leases", "default", {"body": {"reports": reports}})["answers"]
+    assert [answer.get("error") for answer in answers] == [None, "too_large", "too_large", None, None]
+    listed = harness.engine.call("list_executions", "default", {})["data"]
+    assert [each["status"] for each in listed] == ["completed", "completed", "running"]
+    alone = harness.engine.call("report_leases", "default", {"body": {"reports": reports[2:3]}})["answers"]
+    assert [answer["error"] for answer in alone] == ["too_large"]
+
+
+def test_of_what_a_worker_says_of_a_failure_as_much_is_kept_as_lists_can_show(harness: Harness) -> None:
+    harness.create()
+    [leased] = harness.claim()
+    ref = {"task": leased.lease.task, "token": leased.lease.token}
+    far = {**ref, "type": "noted", "progress": {"current": 1, "message": "p" * 500_000}}
+    failure = {"kind": "error", "type": "E" * 500_000, "message": "m" * 500_000, "trace": "t" * 500_000 + "end"}
+    for _ in range(2):
+        reports = [far, {**ref, "type": "failed", "failure": failure}]
+        answers = harness.engine.call("report_leases", "default", {"body": {"reports": reports}})["answers"]
+        assert answers[1] == {}
+    shown = harness.get(leased.execution_id)
+    assert len(str(shown)) < 50_000
+    assert shown["error"]["trace"].endswith("tend")
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_step_that_is_stored_stays_what_it_is(harness: Harness, together: bool) -> None:
+    harness.create()
+    [leased] = harness.claim()
+    ref = {"task": leased.lease.task, "token": leased.lease.token}
+    told = [{**ref, "type": "stepped", "name": "a", "value": value} for value in (1, 2)]
+    for reports in [told] if together else [[each] for each in told]:
+        harness.engine.call("report_leases", "default", {"body": {"reports": reports}})
+    harness.tell(leased, Released())
+    assert [(step.name, step.value) for step in harness.claim()[0].steps] == [("a", "1")]

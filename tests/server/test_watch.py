@@ -71,6 +71,16 @@ def test_a_watch_tells_what_is_and_what_changes_and_ends(url: str, engine: Engin
     assert waiting(engine) == 0
 
 
+def test_the_events_of_one_that_is_deleted_end_and_nothing_is_called_a_failure(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    (id,) = create(url)
+    with httpx.Client(timeout=PATIENCE) as client, client.stream("GET", f"{url}/v0/executions/{id}/events/stream") as response:
+        events = each_event(response.iter_lines(), "JobExecutionEvent")
+        assert next(events)[1]["type"] == "created"
+        call(url, "POST", f"/v0/executions/{id}/delete", json={"force": True})
+        assert list(events) == []
+    assert [record for record in caplog.records if record.name == "blaxel_jobs.server"] == []
+
+
 def test_an_update_has_counts_and_the_reason_to_wait(url: str) -> None:
     (id,) = create(url)
     with watch(url, id) as events:

@@ -52,11 +52,25 @@ def test_steps_come_by_time_and_then_by_name(store: JobStore) -> None:
     for step in steps[3:]:
         save(store, step)
     assert stored(store, task) == in_order(steps)
-    steps[1] = a_step(task, "a", kind="sleep", value=None, at=20.0, due_at=30.0)
-    steps[6] = a_step(task, NAMES[6], kind="event", value='{"x":1}')
-    save(store, steps[6], steps[1])
-    assert stored(store, task) == in_order(steps)
-    assert stored(store, task)[-1] == steps[1]
+
+
+def test_a_step_replaces_an_open_wait_and_nothing_else(store: JobStore) -> None:
+    add(store, new("a"))
+    (task,) = tasks_of(store, "a")
+    waited = a_step(task, "waited", kind="wait", value=None, at=1.0, due_at=30.0)
+    kept = [
+        a_step(task, "run", value="1", at=2.0),
+        a_step(task, "slept", kind="sleep", value=None, at=3.0, due_at=30.0),
+        a_step(task, "came", kind="event", value="2", at=4.0),
+        a_step(task, "over", kind="timeout", value=None, at=5.0),
+    ]
+    save(store, waited, *kept)
+    came = a_step(task, "waited", kind="event", value='{"x":1}', at=20.0)
+    save(store, came, *[a_step(task, step.name, value='"other"', at=9.0) for step in kept])
+    save(store, a_step(task, "waited", value='"other"', at=21.0))
+    assert stored(store, task) == [*kept, came]
+    save(store, a_step(task, "twice", value="1", at=30.0), a_step(task, "twice", value="2", at=30.0))
+    assert stored(store, task)[-1].value == "1"
 
 
 def in_order(steps: list[Step]) -> list[Step]:
@@ -90,17 +104,17 @@ def test_steps_are_listed_without_their_values(store: JobStore) -> None:
     tasks = tasks_of(store, "a")
     for name in ("y", "x"):
         save(store, *[a_step(task, name) for task in reversed(tasks)], *[a_step(tasks_of(store, "after")[0], name)])
-    save(store, a_step(tasks[0], "y", at=8.0, kind="wait", due_at=10.0))
+    save(store, a_step(tasks[0], "z", at=8.0, kind="wait", due_at=10.0))
     seq = get(store, "a").seq
     expected = [(task.id, a_step(task, name, value=None)) for task in tasks for name in ("x", "y")]
-    expected[1] = ("task-0", a_step(tasks[0], "y", at=8.0, kind="wait", due_at=10.0, value=None))
+    expected.insert(2, ("task-0", a_step(tasks[0], "z", at=8.0, kind="wait", due_at=10.0, value=None)))
     assert store.steps(WORKSPACE, seq, 0, 100) == expected
     assert store.steps(WORKSPACE, seq, 3, 4) == expected[3:7]
     assert store.steps(WORKSPACE, seq, 100, 4) == []
     assert store.steps("other", seq, 0, 100) == []
     assert store.steps(WORKSPACE, get(store, "before").seq, 0, 100) == []
     assert store.steps(WORKSPACE, 10**6, 0, 100) == []
-    assert [step.value for step in stored(store, tasks[0])] == ['"x"', '"y"']
+    assert [step.value for step in stored(store, tasks[0])] == ['"x"', '"y"', '"z"']
 
 
 # signals

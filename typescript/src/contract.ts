@@ -701,7 +701,8 @@ export interface paths {
         put?: never;
         /**
          * Say what became of tasks
-         * @description Each report names its lease. One that is stale is answered `lease_lost`, and changes nothing; the others count all the same.
+         * @description Each report names its lease. One that is stale is answered `lease_lost`, and one with a result, or a step's value, of more
+         *     than 1 MB `too_large`: they change nothing, and the others count all the same. Of long errors the first text is kept.
          *     Answered once all are committed. Sending a report again after its answer was lost does no harm: a `completed` or `failed`
          *     that was taken is answered as it was, as long as nobody else has leased the task since; any other one that ended its lease
          *     is then answered `lease_lost`.
@@ -1402,6 +1403,7 @@ export interface components {
             /**
              * @description The error's word.
              * @example lease_lost
+             * @example too_large
              */
             error?: string;
             /** @description What is wrong and how to mend it. */

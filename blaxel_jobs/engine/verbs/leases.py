@@ -3,13 +3,13 @@
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Final
 
-from ...core.lease_requests import read_claim, read_heartbeat, read_reports
+from ...core.lease_requests import read_claim, read_heartbeat, read_reports, too_large
 from ...core.records import Leased
 from ...core.reports import Holding
 from ...core.views import answer_view, claim_view, holding_view
 from ...errors import LeaseHeld, RequestError
 from ..arrivals import Awaiting
-from ..commands import Claim, Extend, Tell
+from ..commands import Claim, Command, Extend, Tell
 from .asking import Asked, Commit, CommitAll, Verb, find
 
 if TYPE_CHECKING:
@@ -66,7 +66,14 @@ def extend_leases(engine: "Engine", workspace: str, *, body: Any) -> Verb:
 
 
 def report_leases(_engine: "Engine", workspace: str, *, body: Any) -> Verb:
-    answers: list[Any] = yield CommitAll([Tell(lease, report, workspace) for lease, report in read_reports(body)])
+    told = read_reports(body)
+    refused = [too_large(report) for _, report in told]
+    tells: list[Command] = [
+        Tell(lease, report, workspace) for (lease, report), why in zip(told, refused, strict=True) if why is None
+    ]
+    taken: list[Any] = yield CommitAll(tells)
+    rest = iter(taken)
+    answers = [next(rest) if why is None else why for why in refused]
     for answer in answers:
         if isinstance(answer, Exception) and not isinstance(answer, RequestError):
             raise answer

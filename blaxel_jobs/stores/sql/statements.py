@@ -72,7 +72,9 @@ class Statements:
         self.save_course_of_execution = text("update {executions} set {execution_course} where seq = ?")
         self.save_task = text("update {tasks} set {task_course}, {task_rest} where seq = ?")
         self.save_course_of_task = text("update {tasks} set {task_course} where seq = ?")
-        self.save_step = text("insert into {steps} {step_values} on conflict (task, name) do update set {step_changes}")
+        self.save_step = text(
+            "insert into {steps} {step_values} on conflict (task, name) do update set {step_changes} where kind = 'wait'"
+        )
         self.save_signal = text("insert into {signals} {signal_values} on conflict (execution, id) do update set {signal_changes}")
         self.remove = (
             text("delete from {steps} where task in (select seq from {tasks} where execution {listed})"),

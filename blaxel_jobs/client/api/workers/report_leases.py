@@ -56,8 +56,10 @@ def sync_detailed(
 ) -> Response[Problem | ReportLeasesOutput]:
     """Say what became of tasks
 
-     Each report names its lease. One that is stale is answered `lease_lost`, and changes nothing; the
-    others count all the same.
+     Each report names its lease. One that is stale is answered `lease_lost`, and one with a result, or a
+    step's value, of more
+    than 1 MB `too_large`: they change nothing, and the others count all the same. Of long errors the
+    first text is kept.
     Answered once all are committed. Sending a report again after its answer was lost does no harm: a
     `completed` or `failed`
     that was taken is answered as it was, as long as nobody else has leased the task since; any other
@@ -93,8 +95,10 @@ def sync(
 ) -> Problem | ReportLeasesOutput | None:
     """Say what became of tasks
 
-     Each report names its lease. One that is stale is answered `lease_lost`, and changes nothing; the
-    others count all the same.
+     Each report names its lease. One that is stale is answered `lease_lost`, and one with a result, or a
+    step's value, of more
+    than 1 MB `too_large`: they change nothing, and the others count all the same. Of long errors the
+    first text is kept.
     Answered once all are committed. Sending a report again after its answer was lost does no harm: a
     `completed` or `failed`
     that was taken is answered as it was, as long as nobody else has leased the task since; any other
@@ -125,8 +129,10 @@ async def asyncio_detailed(
 ) -> Response[Problem | ReportLeasesOutput]:
     """Say what became of tasks
 
-     Each report names its lease. One that is stale is answered `lease_lost`, and changes nothing; the
-    others count all the same.
+     Each report names its lease. One that is stale is answered `lease_lost`, and one with a result, or a
+    step's value, of more
+    than 1 MB `too_large`: they change nothing, and the others count all the same. Of long errors the
+    first text is kept.
     Answered once all are committed. Sending a report again after its answer was lost does no harm: a
     `completed` or `failed`
     that was taken is answered as it was, as long as nobody else has leased the task since; any other
@@ -160,8 +166,10 @@ async def asyncio(
 ) -> Problem | ReportLeasesOutput | None:
     """Say what became of tasks
 
-     Each report names its lease. One that is stale is answered `lease_lost`, and changes nothing; the
-    others count all the same.
+     Each report names its lease. One that is stale is answered `lease_lost`, and one with a result, or a
+    step's value, of more
+    than 1 MB `too_large`: they change nothing, and the others count all the same. Of long errors the
+    first text is kept.
     Answered once all are committed. Sending a report again after its answer was lost does no harm: a
     `completed` or `failed`
     that was taken is answered as it was, as long as nobody else has leased the task since; any other
