@@ -106,9 +106,21 @@ def point_blaxel_at(base_url: str, monkeypatch: pytest.MonkeyPatch, **credential
 
 
 def _mock_server(request: pytest.FixtureRequest, **options: Any) -> "MockServer":
+    kind: type[MockServer] = _package().MockServer
     marker = request.node.get_closest_marker("jobs_mock")
-    made: MockServer = _package().MockServer(**(marker.kwargs if marker else {}), **options)
-    return made
+    given = marker.kwargs if marker else {}
+    _check_options(given, kind)
+    return kind(**given, **options)
+
+
+def _check_options(given: dict[str, Any], kind: "type[MockServer]") -> None:
+    import inspect
+
+    from .nearest import meant
+
+    known = inspect.signature(kind).parameters
+    for name in given.keys() - known.keys():
+        pytest.fail(f"the marker jobs_mock has no option {name!r}: {meant(name, known)}", pytrace=False)
 
 
 def _package() -> ModuleType:

@@ -73,7 +73,9 @@ class Calls:
             raise _ended() from None
 
     def _blocked(self) -> NoReturn:
-        raise MockStuck(f"an async handler has blocked its loop for {self._stuck_after:g} s of real time while a client waits")
+        raise MockStuck(
+            f"an async handler has blocked its loop for {self._stuck_after:g} s of real time while a client waits: see stuck_after"
+        )
 
 
 def _result(future: concurrent.futures.Future[T]) -> T:

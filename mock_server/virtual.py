@@ -208,7 +208,9 @@ class VirtualClock:
         except TimeoutError:
             if not patience.why:
                 raise
-            raise MockStuck(f"{patience.why} for {self.stuck_after:g} s of real time while a client waits") from None
+            raise MockStuck(
+                f"{patience.why} for {self.stuck_after:g} s of real time while a client waits: see stuck_after"
+            ) from None
         finally:
             patience.timer.cancel()
 

@@ -110,6 +110,13 @@ def test_a_fixture_with_a_bad_option_says_so(tmp_path: Path):
     assert "a mode is 'settle'" in done.stdout
 
 
+def test_an_option_that_there_is_not_says_which_was_meant(tmp_path: Path):
+    (tmp_path / "test_mine.py").write_text("import pytest\n@pytest.mark.jobs_mock(clok='real')\ndef test_it(jobs_mock): ...\n")
+    done = run(tmp_path)
+    assert "1 error" in done.stdout
+    assert "the marker jobs_mock has no option 'clok': did you mean 'clock'?" in done.stdout
+
+
 def test_loading_the_plugin_imports_nothing_else():
     script = (
         "import sys, pytest; before = set(sys.modules); import blaxel_jobs.pytest_plugin; print(*sorted(set(sys.modules) - before))"

@@ -23,7 +23,6 @@ from .turns import Turns
 
 PATIENCE: Final = 30.0
 _IDLE_READERS: Final = 8
-_MAX_INTEGER: Final = 2**63 - 1
 
 _OPEN: Final = frozenset(OPEN)
 _UNSUCCESSFUL: Final = frozenset({JobStatus.FAILED, JobStatus.CANCELLED})
