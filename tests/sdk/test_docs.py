@@ -27,6 +27,7 @@ def test_the_blocks_of_the_sdk_page_run(tmp_path: Path):
     assert "completed True 0" in lines
     assert "start completed" in lines
     assert "3 ['created', 'task.started', 'task.completed']" in lines
+    assert "2 True True" in lines
     assert lines[-3:] == ["input.items[1]", "['configure()']", "True"]
 
 
