@@ -84,7 +84,7 @@ def _claim(scope: Scope, command: Claim, room: int) -> tuple[list[Leased] | None
         found = scope.transaction.claimable(command.workspace, command.jobs, window, command.execution)
         work = scope.work(found)
         refused: dict[int, Execution] = {}
-        leased += _take(scope, work, [task for task, _ in found], command, command.limit - len(leased), refused)
+        leased += _take(scope, work, [task for task, _ in found], command, leased, refused)
         for execution in refused.values():
             if room > 0:
                 room -= scope.slots.park(work, execution)
@@ -96,21 +96,25 @@ def _claim(scope: Scope, command: Claim, room: int) -> tuple[list[Leased] | None
         window = room
 
 
-def _take(scope: Scope, work: Work, found: list[Task], command: Claim, most: int, refused: dict[int, Execution]) -> list[Leased]:
+def _take(
+    scope: Scope, work: Work, found: list[Task], command: Claim, before: list[Leased], refused: dict[int, Execution]
+) -> list[Leased]:
+    """Of the tasks that were found those that get a slot, beside those that were taken `before`, as far as they are wanted."""
     taken: list[Task] = []
-    size = 0
+    most, size = command.limit - len(before), sum(len(leased.input) for leased in before)
     for task in found:
-        size += task.size
-        if len(taken) == most or (taken and size > MAX_BYTES):
-            break
         execution = work.executions[task.execution]
-        if execution.seq not in refused:
-            admitted = scope.slots.take(_bound(scope, execution))
-            if admitted is None:
-                refused[execution.seq] = execution
-            else:
-                work.executions[execution.seq] = admitted
-                taken.append(task)
+        if execution.seq in refused:
+            continue
+        if len(taken) == most or ((before or taken) and size + task.size > MAX_BYTES):
+            break
+        admitted = scope.slots.take(_bound(scope, execution))
+        if admitted is None:
+            refused[execution.seq] = execution
+        else:
+            work.executions[execution.seq] = admitted
+            taken.append(task)
+            size += task.size
     steps = _steps_of(scope, [task.seq for task in taken if task.attempt])
     event = states.Claimed(command.worker, scope.now + command.lease)
     changes = [work.step(task, event) for task in taken]

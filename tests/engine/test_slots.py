@@ -14,6 +14,7 @@ from blaxel_jobs.core.requests import read_create
 from blaxel_jobs.engine import LocalLeases, claiming
 from blaxel_jobs.engine.commands import Claim, CreateExecution, Define, Tell
 from blaxel_jobs.errors import InvalidRequest, KeyInUse, TooManyRequests
+from blaxel_jobs.stores.base import MAX_BYTES
 from blaxel_jobs.words import FailureKind, WaitingFor
 
 from .conftest import Harness
@@ -426,3 +427,14 @@ async def test_a_worker_elsewhere_gets_what_is_behind_all_that_is_blocked(harnes
     body = {"worker": "w", "jobs": ["job"], "limit": 3}
     answer = await harness.engine.acall("claim_leases", "default", {"body": body})
     assert [lease["executionId"] for lease in answer["leases"]] == ["free"]
+
+
+def test_a_claim_that_parks_has_no_more_bytes_than_another(harness: Harness) -> None:
+    """It looks again and again, and each look might take as much."""
+    blocked(harness, of_it=0)
+    for _ in range(4):
+        create(harness, concurrencyKey="k")
+        create(harness, input="x" * (MAX_BYTES * 2 // 5))
+    leased = [harness.engine.submit(Claim("default", None, 3, "w", 10.0)) for _ in range(2)]
+    assert [len(each) for each in leased] == [2, 2]
+    assert harness.claim() == []
