@@ -16,7 +16,7 @@ from .work import Work
 
 TICK_LIMIT: Final = 500
 """Tasks that are due and taken up in one transaction; the loop comes again at once for more."""
-PARK_LIMIT: Final = 500
+PARK_LIMIT: Final = 250
 """Tasks that are parked in one transaction: heartbeats and reports wait for it. An execution is parked as a whole."""
 
 
