@@ -30,7 +30,8 @@ def fastest_parser() -> Parser:
 def http_protocol(new_id: Callable[[], str], parser: Parser, head_seconds: float = HEAD_SECONDS) -> type[asyncio.Protocol]:
     """uvicorn's protocol over this parser, bounded. `new_id` names the requests that never became one."""
     base = getattr(importlib.import_module(f"uvicorn.protocols.http.{parser}_impl"), _PROTOCOLS[parser])
-    return type("Http", (_Bounded, base), {"new_id": staticmethod(new_id), "head_seconds": head_seconds})
+    bases = (_Joining, _Bounded, base) if parser == "httptools" else (_Bounded, base)
+    return type("Http", bases, {"new_id": staticmethod(new_id), "head_seconds": head_seconds})
 
 
 def raw_problem(error: RequestError, request_id: str) -> bytes:
@@ -97,3 +98,49 @@ class _Bounded(asyncio.Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+class _Joining(asyncio.Protocol):
+    """Mixed into uvicorn's protocol over httptools: the head of an answer leaves with its body. A write is a tenth of a request."""
+
+    transport: asyncio.Transport
+    scope: dict[str, Any]
+    cycle: Any
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()  # type: ignore[misc]
+        if self.scope["method"] != "HEAD":
+            self.cycle.transport = _Answer(self.transport)
+
+
+class _Answer:
+    """The transport of one answer: a head that says how long the body is waits for the first of it. Others go at once, as does the
+    word that the body of a request is waited for."""
+
+    __slots__ = ("_head", "_transport", "write")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self.write: Callable[[bytes], None] = self._write_head
+
+    def _write_head(self, data: bytes) -> None:
+        if b"\r\ncontent-length: " in data:
+            self._head = data
+            self.write = self._write_first
+            return
+        if not data.startswith(b"HTTP/1.1 1"):
+            self.write = self._transport.write
+        self._transport.write(data)
+
+    def _write_first(self, data: bytes) -> None:
+        self.write = self._transport.write
+        self._transport.write(self._head + data)
+
+    def close(self) -> None:
+        if self.write == self._write_first:
+            self._write_first(b"")
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
