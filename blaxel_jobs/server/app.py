@@ -171,7 +171,8 @@ class App:
             return _no_content
         found = self._find_for_platform(exchange) if exchange.dialect.platform else self._routes.find(exchange.path)
         if found is None:
-            raise NotFound(f"there is nothing at {exchange.path[:256]}")
+            where = "" if exchange.path.startswith("/v0/") else "; the API is under /v0"
+            raise NotFound(f"there is nothing at {exchange.path[:256]}{where}")
         resource, exchange.values = found
         handler = resource.handlers.get(exchange.method)
         if handler is not None:

@@ -30,7 +30,7 @@ class Boot(NamedTuple):
 @pytest.mark.slow
 @pytest.mark.row("S4-09", "S4-10")
 @pytest.mark.parametrize(
-    "kills", [6, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(600)])], ids=lambda kills: f"{kills}-kills"
+    "kills", [10, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(600)])], ids=lambda kills: f"{kills}-kills"
 )
 def test_what_a_killed_server_acknowledged_ends_exactly_once(kills: int, tmp_path: Path) -> None:
     rng = seeded("kill the server")

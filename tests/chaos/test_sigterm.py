@@ -18,7 +18,7 @@ CLIENTS = 3
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=[pytest.mark.soak, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=[pytest.mark.soak, pytest.mark.timeout(600)])])
 def test_a_server_that_is_asked_to_end_finishes_or_gives_back(rounds: int, tmp_path: Path) -> None:
     rng = seeded("SIGTERM")
     store = tmp_path / "jobs.db"
