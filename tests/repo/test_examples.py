@@ -8,16 +8,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from blaxel_jobs.stores.sql.turns import Turns
 from examples.stdlib_census import STDLIB, Counts, by_package, count, library_files, package_of, table
+from tests.holding import held_back_when
 from tests.pace import PATIENCE, until
 from tests.serving import ROOT, plain_environment, serving
 
@@ -74,7 +73,7 @@ def test_an_interrupted_census_goes_on(tmp_path: Path, victim: str):
     with demo(tmp_path) as first:
         until((tmp_path / ".demo" / "ready.json").exists)
         pid = json.loads((tmp_path / ".demo" / "ready.json").read_text())["pid"]
-        with held_back_after(20, tmp_path / ".demo" / "census.db") as done:
+        with held_back_when(enough, tmp_path / ".demo" / "census.db") as done:
             os.kill(pid if victim == "server" else first.pid, signal.SIGKILL)
         _, err = first.communicate(timeout=2 * PATIENCE)
     assert first.returncode == (1 if victim == "server" else -signal.SIGKILL), err
@@ -101,26 +100,10 @@ def files() -> list[str]:
     return [path for path in library_files() if package_of(path) in PACKAGES]
 
 
-@contextmanager
-def held_back_after(least: int, path: Path) -> Iterator[int]:
-    """Wait until so many tasks have ended, and let nobody commit another one within the block. Yields how many they are.
-
-    The write lock is taken in turn with the server, so that it gets on by one commit between two looks, however busy the machine.
-    """
-    with (
-        closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as database,
-        closing(Turns(Path(f"{path}-turn"))) as turns,
-    ):
-        while True:
-            with turns.taken():
-                database.execute("begin immediate")
-            try:
-                ended = database.execute("select count(*) from tasks where state = 'ended'").fetchone()[0]
-                if ended >= least:
-                    yield ended
-                    return
-            finally:
-                database.execute("rollback")
+def enough(database: sqlite3.Connection) -> int | None:
+    """How many tasks have ended, once there are some."""
+    ended: int = database.execute("select count(*) from tasks where state = 'ended'").fetchone()[0]
+    return ended if ended >= 20 else None
 
 
 def running(pid: int) -> bool:
