@@ -174,6 +174,7 @@ export class Connection {
   /** Note what an answer tells of its dialect: an echo is ours for good. What has none may come from a proxy on the way. True once it
    * is known to be ours. */
   learn({ status, headers }: Pick<Response, "status" | "headers">): boolean {
+    if (this.contract) return true;
     if (headers.has("Jobs-Contract")) this.contract = true;
     else if (status === 404 && headers.get("Content-Type")?.includes("json")) this.contract ??= false;
     return !!this.contract;
@@ -191,7 +192,8 @@ export class Connection {
     let mark = "?";
     for (const [name, value] of Object.entries(parameters)) {
       const text = encodeURIComponent(value);
-      if (path.includes(`{${name}}`)) path = path.replace(`{${name}}`, text);
+      const filled = path.replace(`{${name}}`, text);
+      if (filled !== path) path = filled;
       else if (value !== undefined) {
         path += `${mark}${name}=${text}`;
         mark = "&";
