@@ -69,7 +69,7 @@ def test_s3_26_an_import_that_was_killed_brings_every_row_once(tmp_path: Path) -
         with Program(tmp_path, *command) as victim:
             kill_at(rows, victim, database)
         assert count(database) == rows, "the chunk that it was killed in is there in part"
-        assert stored(database) == rows // CHUNK
+        assert rows // CHUNK - stored(database) in (0, 1), "the last chunk may be there, and its step not stored"
     stall_after(None, database)
     with Program(tmp_path, *command) as last:
         last.exited()
