@@ -43,7 +43,7 @@ def _answer_again(scope: Scope, commands: list[Tell], outcomes: list[Outcome]) -
     again = [place for place in refused if type(commands[place].report) in (Completed, Failed)]
     for place in again:
         command = commands[place]
-        found = scope.transaction.held(command.workspace, [command.lease], ended=True)
+        found = scope.transaction.let_go(command.workspace, [command.lease])
         if found and was_told(found[0][0], command.report):
             outcomes[place] = Answer()
 

@@ -102,9 +102,13 @@ class Transaction(Protocol):
         the one execution with this id. No other transaction gets the same ones."""
         ...
 
-    def held(self, workspace: str | None, refs: Collection[LeaseRef], *, ended: bool = False) -> list[tuple[Task, Execution]]:
-        """The tasks that are running under exactly these leases; a stale lease is left out, as is one of another workspace.
-        `ended`: instead those that ran under these last, and run no more."""
+    def held(self, workspace: str | None, refs: Collection[LeaseRef]) -> list[tuple[Task, Execution]]:
+        """The tasks that are running under exactly these leases, in their order; a stale lease is left out, as is one of another
+        workspace."""
+        ...
+
+    def let_go(self, workspace: str | None, refs: Collection[LeaseRef]) -> list[tuple[Task, Execution]]:
+        """The tasks that ran under these leases last, and run no more."""
         ...
 
     def due(self, now: float, dead: str | None, limit: int) -> list[tuple[Task, Execution]]:

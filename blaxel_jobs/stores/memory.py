@@ -197,9 +197,13 @@ class _Transaction:
         offered = self._offered = self._rows.take_first(workspace, jobs, limit)
         return [(task, executions[task.execution]) for task in offered]
 
-    def held(self, workspace: str | None, refs: Collection[LeaseRef], *, ended: bool = False) -> list[tuple[Task, Execution]]:
+    def held(self, workspace: str | None, refs: Collection[LeaseRef]) -> list[tuple[Task, Execution]]:
         executions = self._rows.executions
-        return [(task, executions[task.execution]) for _, task in self._holding(workspace, refs, ended=ended)]
+        return [(task, executions[task.execution]) for _, task in self._under(workspace, refs) if task.status is RUNNING]
+
+    def let_go(self, workspace: str | None, refs: Collection[LeaseRef]) -> list[tuple[Task, Execution]]:
+        executions = self._rows.executions
+        return [(task, executions[task.execution]) for _, task in self._under(workspace, refs) if task.status is not RUNNING]
 
     def due(self, now: float, dead: str | None, limit: int) -> list[tuple[Task, Execution]]:
         rows = self._rows
@@ -216,7 +220,7 @@ class _Transaction:
 
     def extend(self, workspace: str | None, refs: Collection[LeaseRef], until: float | None) -> dict[LeaseRef, bool]:
         executions = self._rows.executions
-        held = self._holding(workspace, refs)
+        held = [(ref, task) for ref, task in self._under(workspace, refs) if task.status is RUNNING]
         if until is not None:
             self.save((), [replace(task, due_at=until) for _, task in held], ())
         return {ref: executions[task.execution].paused for ref, task in held}
@@ -321,14 +325,14 @@ class _Transaction:
             self._undo.append((table.pop, (key,)))
         table[key] = row
 
-    def _holding(self, workspace: str | None, refs: Collection[LeaseRef], *, ended: bool = False) -> list[tuple[LeaseRef, Task]]:
+    def _under(self, workspace: str | None, refs: Collection[LeaseRef]) -> list[tuple[LeaseRef, Task]]:
+        """Those whose last lease is one of these."""
         tasks = self._rows.tasks
         return [
             (ref, task)
             for ref in sorted(set(refs), key=_task_of)
             if (task := tasks.get(ref.task)) is not None
             and task.token == ref.token
-            and (task.status is RUNNING) is not ended
             and (workspace is None or task.workspace == workspace)
         ]
 

@@ -110,9 +110,9 @@ class Broken:
 class Unfenced(Broken):
     """Any token of a task that runs will do."""
 
-    def held(self, workspace: str | None, refs: Collection[LeaseRef], *, ended: bool = False) -> list[tuple[Task, Execution]]:
+    def held(self, workspace: str | None, refs: Collection[LeaseRef]) -> list[tuple[Task, Execution]]:
         any_token = [LeaseRef(ref.task, token) for ref in refs for token in range(1, 20)]
-        running = [self._sound.held(workspace, [ref], ended=ended) for ref in any_token]
+        running = [self._sound.held(workspace, [ref]) for ref in any_token]
         tokens = {ref.task: ref.token for ref in refs}
         return [(replace(task, token=tokens[task.seq]), execution) for found in running for task, execution in found]
 

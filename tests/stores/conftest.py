@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from blaxel_jobs.stores import JobStore, MemoryJobStore, open_store
+from blaxel_jobs.stores.sql.sqlite import SQLiteStore
 
 STORES: dict[str, Callable[[Path], JobStore]] = {
     "memory": lambda _: MemoryJobStore(),
@@ -17,5 +18,18 @@ STORES: dict[str, Callable[[Path], JobStore]] = {
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JobStore]:
     opened = STORES[request.param](tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Of the file of `sqlite`."""
+    return tmp_path / "jobs.db"
+
+
+@pytest.fixture
+def sqlite(path: Path) -> Iterator[SQLiteStore]:
+    opened = SQLiteStore(path, busy_timeout=5.0)
     yield opened
     opened.close()

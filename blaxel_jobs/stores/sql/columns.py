@@ -4,10 +4,10 @@ They stand in the order in which they change: never, with each step of the cours
 everything new, and an update what was loaded as it is: a column costs a seventh of a microsecond to bind, and its indexes more.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
-Row = Sequence[Any]
+Row = tuple[Any, ...]
 Value = str | int | None
 
 EXECUTION_FIXED: Final = (
@@ -47,16 +47,28 @@ TASK_ALIKE: Final[dict[str, Value]] = {
 }  # fmt: skip
 
 
-def split(changed: Iterable[tuple[int, Row]], course: int, rests: dict[int, Row]) -> tuple[list[Row], list[Row]]:
-    """Numbers with the columns that may change, as the values of updates: of the course alone (so many columns), and of all. The
-    number comes last. `rests` says how the columns behind the course stand in the table, as far as that is known."""
-    short: list[Row] = []
-    whole: list[Row] = []
+Alike = dict[Row, list[int]]
+"""Numbers of records, by the values that they have in common."""
+
+
+def alike(changed: Iterable[tuple[int, Row]]) -> Alike:
+    """Those that get the same values together: one statement for them all costs half as much as one for each."""
+    found: Alike = {}
+    for seq, row in changed:
+        found.setdefault(row, []).append(seq)
+    return found
+
+
+def split(changed: Iterable[tuple[int, Row]], course: int, rests: dict[int, Row]) -> tuple[Alike, Alike]:
+    """Numbers with the columns that may change, as what updates set: those of the course alone (so many columns), and all. `rests`
+    says how the columns behind the course stand in the table, as far as that is known."""
+    short: Alike = {}
+    whole: Alike = {}
     for seq, row in changed:
         rest = row[course:]
         if rests.get(seq) == rest:
-            short.append((*row[:course], seq))
+            short.setdefault(row[:course], []).append(seq)
         else:
-            whole.append((*row, seq))
+            whole.setdefault(row, []).append(seq)
             rests[seq] = rest
     return short, whole

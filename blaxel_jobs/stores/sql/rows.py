@@ -147,9 +147,9 @@ def task_of(row: Row) -> Task:
 
 
 def event_row(event: Event) -> tuple[Any, ...]:
-    """EVENT of an event."""
+    """EVENT of an event, but for its execution's number."""
     return (
-        event.execution, event.id, event.at, event.type, event.status._value_, event.task, event.worker,
+        event.id, event.at, event.type, event.status._value_, event.task, event.worker,
         None if event.error is None else _encode(event.error).decode(), event.data,
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ from ...words import JobStatus
 from ..base import Backlog, Position, Tally, Transaction, Where, within_size
 from . import rows
 from .connections import Place, check_version, open_reader, open_writer, patiently
+from .known import Known
 from .migrations import upgrade
 from .pages import integer, page_of
 from .statements import Statements, finding
@@ -46,6 +47,7 @@ class SQLiteStore:
         self.lock_path: Path | None = self._beside("workers")
         self._patience = busy_timeout
         self._sql = Statements(table_prefix)
+        self.known = Known()
         self._writing = threading.Lock()
         self._readers: list[sqlite3.Connection] = []
         self._closed = False
@@ -157,6 +159,7 @@ class SQLiteStore:
                 writer = self._writer = open_writer(self.path, self._patience)
             with self._turns.taken():
                 patiently(lambda: writer.execute("begin immediate"), self.path, self._patience)
+            self.known.begin(writer.execute("pragma data_version").fetchone()[0])
         except BaseException:
             self._drop_writer()
             self._writing.release()
@@ -168,8 +171,10 @@ class SQLiteStore:
         try:
             if commit and not failed:
                 patiently(lambda: writer.execute("commit"), self.path, self._patience)
-            elif writer.in_transaction:
-                writer.execute("rollback")
+            else:
+                self.known.forget()
+                if writer.in_transaction:
+                    writer.execute("rollback")
             if failed:
                 self._drop_writer()
         except BaseException:
@@ -181,5 +186,6 @@ class SQLiteStore:
     def _drop_writer(self) -> None:
         """Closing it rolls back what it has open."""
         writer, self._writer = self._writer, None
+        self.known.forget()
         if writer is not None:
             writer.close()

@@ -5,6 +5,8 @@ a task, an event, a step, a signal; `{pairs}` selects tasks with their execution
 repeats its condition.
 """
 
+import functools
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -65,13 +67,18 @@ class Statements:
         self.insert_new_execution = text("insert into {executions} {new_execution_values} on conflict do nothing")
         self.insert_new_task = text("insert into {tasks} {new_task_values}")
         self.insert_task = text("insert into {tasks} {task_values}")
-        self.insert_event = text("insert into {events} {event_values}")
+        self.insert_event = text("insert into {events} {event_columns} values {event_values}")
+        self.insert_events = text("insert into {events} {event_columns} select {event_marks}, value from json_each(?)")
         self.added = text("select seq from {executions} where seq > ?")
         self.having_key = text("select {x} from {executions} x where x.workspace = ? and x.job = ? and x.idempotency_key = ?")
         self.save_execution = text("update {executions} set {execution_course}, {execution_rest} where seq = ?")
+        self.save_executions = text("update {executions} set {execution_course}, {execution_rest} where seq {listed}")
         self.save_course_of_execution = text("update {executions} set {execution_course} where seq = ?")
+        self.save_course_of_executions = text("update {executions} set {execution_course} where seq {listed}")
         self.save_task = text("update {tasks} set {task_course}, {task_rest} where seq = ?")
+        self.save_tasks = text("update {tasks} set {task_course}, {task_rest} where seq {listed}")
         self.save_course_of_task = text("update {tasks} set {task_course} where seq = ?")
+        self.save_course_of_tasks = text("update {tasks} set {task_course} where seq {listed}")
         self.save_step = text(
             "insert into {steps} {step_values} on conflict (task, name) do update set {step_changes} where kind = 'wait'"
         )
@@ -232,7 +239,9 @@ def _names(table_prefix: str) -> Callable[[str], str]:
         "of_key": "x.workspace = ? and x.job = ? and x.concurrency_key = ?",
         "execution_values": _values(EXECUTION),
         "task_values": _values(TASK),
-        "event_values": _values(EVENT),
+        "event_columns": f"({', '.join(EVENT[1:])}, {EVENT[0]})",
+        "event_values": f"({_marks(EVENT)})",
+        "event_marks": _marks(EVENT[1:]),
         "step_values": _values(STEP),
         "signal_values": _values(SIGNAL),
         "job_values": _values(DEFINITION),
@@ -273,8 +282,12 @@ def _columns(alias: str, columns: tuple[str, ...], without: str | None = None) -
 
 def _values(columns: tuple[str, ...], alike: Mapping[str, Value] = MappingProxyType({})) -> str:
     """For an insert of these columns; and of those which are alike in all rows, as they are."""
-    values = ["?"] * len(columns) + [_literal(value) for value in alike.values()]
+    values = [_marks(columns), *map(_literal, alike.values())]
     return f"({', '.join((*columns, *alike))}) values ({', '.join(values)})"
+
+
+def _marks(columns: tuple[str, ...]) -> str:
+    return ", ".join("?" * len(columns))
 
 
 def _literal(value: Value) -> str:
@@ -283,6 +296,13 @@ def _literal(value: Value) -> str:
 
 def _changes(columns: tuple[str, ...]) -> str:
     return ", ".join(f"{column} = ?" for column in columns)
+
+
+@functools.lru_cache(maxsize=256)
+def of_rows(insert: str, rows: int) -> str:
+    """The insert of a row, for so many of them."""
+    before, row, after = re.split(r"(?<=values )(\([^()]*\))", insert, maxsplit=1)
+    return f"{before}{', '.join([row] * rows)}{after}"
 
 
 def finding(sql: Statements, workspace: str, ids: Collection[str]) -> tuple[str, tuple[Any, ...]]:

@@ -1,0 +1,175 @@
+"""What a store remembers of running tasks is what the file says, whoever wrote it last."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from blaxel_jobs.core.records import LeaseRef
+from blaxel_jobs.core.states import OPEN, Claimed, Lost, pause
+from blaxel_jobs.errors import Unavailable
+from blaxel_jobs.stores.base import Transaction
+from blaxel_jobs.stores.sql import known
+from blaxel_jobs.stores.sql.sqlite import SQLiteStore
+
+from .samples import WORKSPACE, add, apply, claim, due, move, new, report
+
+
+@pytest.fixture
+def store(sqlite: SQLiteStore) -> SQLiteStore:
+    return sqlite
+
+
+@pytest.fixture
+def other(path: Path, store: SQLiteStore) -> Iterator[SQLiteStore]:
+    """Another connection to the same file, as another process has one."""
+    opened = SQLiteStore(path, busy_timeout=5.0)
+    yield opened
+    opened.close()
+
+
+def reads(store: SQLiteStore, look: Callable[[Transaction], object]) -> int:
+    """How many statements read tasks for this, in a transaction of its own."""
+    statements: list[str] = []
+    with store.begin() as transaction:
+        assert store._writer is not None
+        store._writer.set_trace_callback(statements.append)
+        look(transaction)
+        store._writer.set_trace_callback(None)
+    return sum(" tasks t " in statement for statement in statements)
+
+
+def looks(store: SQLiteStore, lease: LeaseRef) -> int:
+    """How many statements find out who holds a lease: the task with its execution, then the lease alone."""
+
+    def look(transaction: Transaction) -> None:
+        ((task, execution),) = transaction.held(None, [lease])
+        assert transaction.extend(None, [lease], None) == {lease: execution.paused}
+        kept = store.tasks(WORKSPACE, task.execution, -1, 10)
+        assert task in kept
+        assert store.get(WORKSPACE, [execution.id]) == [execution]
+
+    return reads(store, look)
+
+
+def a_lease(store: SQLiteStore, name: str = "a", tasks: int = 1) -> LeaseRef:
+    add(store, new(name, tasks=tasks))
+    return claim(store)[0].lease
+
+
+def test_what_was_claimed_here_is_not_read_again(store: SQLiteStore) -> None:
+    assert looks(store, a_lease(store)) == 0
+
+
+def test_what_was_claimed_elsewhere_is_read(store: SQLiteStore, other: SQLiteStore) -> None:
+    assert looks(store, a_lease(other)) == 2
+
+
+def test_whatever_another_connection_commits_makes_it_read_again(store: SQLiteStore, other: SQLiteStore) -> None:
+    lease = a_lease(store)
+    add(other, new("b"))
+    assert looks(store, lease) == 2
+
+
+def test_a_lease_that_another_connection_took_back_is_lost(store: SQLiteStore, other: SQLiteStore) -> None:
+    lease = a_lease(store)
+    with other.begin() as transaction:
+        move(transaction, transaction.held(None, [lease]), Lost("lease_expired", 5))
+    with store.begin() as transaction:
+        assert transaction.held(None, [lease]) == []
+        assert transaction.extend(None, [lease], 99.0) == {}
+    (again,) = claim(other, worker="w2")
+    with store.begin() as transaction:
+        assert transaction.held(None, [lease]) == []
+        assert [task.worker for task, _ in transaction.held(None, [again.lease])] == ["w2"]
+
+
+def test_a_pause_is_seen(store: SQLiteStore, other: SQLiteStore) -> None:
+    lease = a_lease(store)
+    for paused_by in (store, other):
+        if paused_by is other:
+            lease = a_lease(store, "b")
+        apply(paused_by, pause, "a" if paused_by is store else "b", OPEN)
+        with store.begin() as transaction:
+            assert transaction.extend(None, [lease], None) == {lease: True}
+            assert [execution.paused for _, execution in transaction.held(None, [lease])] == [True]
+
+
+def test_what_was_undone_is_read(store: SQLiteStore) -> None:
+    lease = a_lease(store)
+
+    def undo() -> None:
+        with store.begin() as transaction:
+            move(transaction, transaction.held(None, [lease]), Lost("lease_expired", 5))
+            move(transaction, transaction.claimable(WORKSPACE, None, 1), Claimed("w2", 99.0))
+            raise RuntimeError("undone")
+
+    with pytest.raises(RuntimeError):
+        undo()
+    assert looks(store, lease) == 2
+
+
+def test_what_a_failed_transaction_wrote_is_read(store: SQLiteStore) -> None:
+    lease = a_lease(store)
+
+    def fail() -> None:
+        with store.begin() as transaction:
+            move(transaction, transaction.held(None, [lease]), Lost("lease_expired", 5))
+            with pytest.raises(Unavailable, match="full"):
+                transaction.insert([new("b", tasks=1000)])
+
+    assert store._writer is not None
+    pages = store._writer.execute("pragma page_count").fetchone()[0]
+    store._writer.execute(f"pragma max_page_count = {pages}")
+    with pytest.raises(Unavailable, match="full"):
+        fail()
+    assert looks(store, lease) == 2
+
+
+def test_a_lease_that_was_extended_is_known_with_its_new_end(store: SQLiteStore) -> None:
+    lease = a_lease(store)
+    with store.begin() as transaction:
+        transaction.extend(None, [lease], 77.0)
+    assert looks(store, lease) == 0
+    assert [task.due_at for task in due(store, 99.0)] == [77.0]
+
+
+def test_an_execution_is_known_as_its_last_task_left_it(store: SQLiteStore) -> None:
+    add(store, new("a", tasks=3))
+    one, two = claim(store, 2)
+    report(store, [one.lease])
+    assert looks(store, two.lease) == 0
+    (three,) = claim(store)
+    assert looks(store, three.lease) == 0
+    report(store, [two.lease, three.lease])
+    with store.begin() as transaction:
+        assert transaction.held(None, [one.lease, two.lease, three.lease]) == []
+        assert len(transaction.let_go(None, [one.lease, two.lease, three.lease])) == 3
+    assert not store.known._tasks
+    assert not store.known._executions
+
+
+def test_a_removed_execution_is_known_no_more(store: SQLiteStore) -> None:
+    lease = a_lease(store)
+    with store.begin() as transaction:
+        ((_, execution),) = transaction.held(None, [lease])
+        transaction.remove([execution.seq])
+        assert transaction.held(None, [lease]) == []
+
+
+def test_known_and_unknown_ones_come_in_their_order(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "LARGEST", 25)
+    add(store, new("a"), new("a name that makes its input long"), new("c"))
+    tasks = claim(store, 3)
+    assert [len(task.input) > 25 for task in tasks] == [False, True, False]
+    with store.begin() as transaction:
+        assert [task for task, _ in transaction.held(None, [task.lease for task in reversed(tasks)])] == tasks
+
+
+def test_no_more_is_kept_than_is_bounded(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "MOST", 10)
+    add(store, new("a", tasks=15))
+    tasks = claim(store, 10)
+    assert looks(store, tasks[0].lease) == 0
+    claim(store, 5)
+    assert looks(store, tasks[0].lease) == 2
