@@ -12,6 +12,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar, Final, Protocol
 from weakref import WeakKeyDictionary
 
@@ -70,21 +71,30 @@ class Inline:
 
 
 class _Caller:
-    """A thread that waits for its outcome."""
+    """A thread that waits for its outcome.
 
-    __slots__ = ("_answered", "outcome")
+    Those of a batch wake each other, one after the other: all at once they would stand in line for the interpreter's lock, and the
+    next commit behind them at each of its statements. Not the main thread, whose wait a signal may end: it has no follower.
+    """
+
+    __slots__ = ("_awake", "follower", "follows", "outcome")
 
     def __init__(self) -> None:
         self.outcome: Any = None
-        self._answered = threading.Lock()
-        self._answered.acquire()
+        self.follows = threading.get_ident() != threading.main_thread().ident
+        self.follower: _Caller | None = None
+        self._awake = threading.Lock()
+        self._awake.acquire()
 
-    def answer(self, outcome: Any) -> None:
-        self.outcome = outcome
-        self._answered.release()
+    def wake(self) -> None:
+        self._awake.release()
 
     def wait(self) -> Any:
-        self._answered.acquire()
+        try:
+            self._awake.acquire()
+        finally:
+            if self.follower is not None:
+                self.follower.wake()
         return self.outcome
 
 
@@ -208,11 +218,20 @@ def _unwrap(outcome: Any) -> Any:
 def _answer(batch: list[_Waiting], outcomes: list[Any]) -> None:
     """Hand every waiter its outcome; those of one loop in one callback. A loop that is gone has nobody left to tell."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    line: list[_Caller] = []
     for (_, waiter), outcome in zip(batch, outcomes, strict=True):
         if isinstance(waiter, _Caller):
-            waiter.answer(outcome)
+            waiter.outcome = outcome
+            if waiter.follows:
+                line.append(waiter)
+            else:
+                waiter.wake()
         else:
             by_loop.setdefault(waiter.get_loop(), []).append((waiter, outcome))
+    for caller, follower in pairwise(line):
+        caller.follower = follower
+    if line:
+        line[0].wake()
     for loop, answers in by_loop.items():
         try:
             loop.call_soon_threadsafe(_resolve, answers)

@@ -1,6 +1,7 @@
 """Group commit: every caller gets its own outcome, whatever happens to the others."""
 
 import asyncio
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from blaxel_jobs.engine.commands import Command
-from blaxel_jobs.engine.committer import MAX_CREATE_ROWS, Grouped, Inline
+from blaxel_jobs.engine.committer import MAX_CREATE_ROWS, Grouped, Inline, _Caller
 from blaxel_jobs.errors import NotFound, Unavailable
 from tests.pace import PATIENCE
 
@@ -94,6 +95,50 @@ def test_callers_that_meet_share_a_commit_urgent_first(disk: Disk, grouped: Grou
         disk.gate.set()
         assert [first.result(PATIENCE), *[other.result(PATIENCE) for other in others]] == ["first", "s1", "u1", "s2", "u2"]
     assert disk.batches == [["first"], ["u1", "u2", "s1", "s2"]]
+
+
+def test_threads_of_a_batch_wake_each_other_in_turn(disk: Disk, grouped: Grouped) -> None:
+    woken: list[str] = []
+    wake = _Caller.wake
+
+    def noted(caller: _Caller) -> None:
+        woken.append(threading.current_thread().name)
+        wake(caller)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(10, "caller") as pool:
+        patch.setattr(_Caller, "wake", noted)
+        first = occupy(disk, grouped, pool)
+        others = []
+        for n, name in enumerate(["a", "bad", "c"]):
+            others.append(pool.submit(grouped.submit, Urgent(name)))
+            until_queued(grouped, n + 1)
+        disk.gate.set()
+        a, bad, c = others
+        assert (first.result(PATIENCE), a.result(PATIENCE), c.result(PATIENCE)) == ("first", "a", "c")
+        assert isinstance(bad.exception(PATIENCE), NotFound)
+    assert woken == ["blaxel-jobs-committer", "caller_1", "caller_2"]
+
+
+def test_a_caller_that_a_signal_interrupts_holds_up_nobody(disk: Disk, grouped: Grouped) -> None:
+    assert threading.current_thread() is threading.main_thread()
+    with ThreadPoolExecutor(10) as pool:
+        first = occupy(disk, grouped, pool)
+        before = pool.submit(grouped.submit, Urgent("before"))
+        until_queued(grouped, 1)
+
+        def interrupt() -> str:
+            until_queued(grouped, 2)
+            behind = pool.submit(grouped.submit, Urgent("behind"))
+            until_queued(grouped, 3)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            return str(behind.result(PATIENCE))
+
+        interrupting = pool.submit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            grouped.submit(Urgent("interrupted"))
+        disk.gate.set()
+        assert [each.result(PATIENCE) for each in (first, before, interrupting)] == ["first", "before", "behind"]
+    assert disk.batches == [["first"], ["before", "interrupted", "behind"]]
 
 
 def test_a_large_create_goes_alone_and_after_what_is_urgent(disk: Disk, grouped: Grouped) -> None:
