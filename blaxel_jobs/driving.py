@@ -47,7 +47,7 @@ def serve_for(
 
     if until_idle:
         leases.on_empty = check_idle
-        worker.on_idle = leases.look
+        worker.when_idle(leases.look)
     worker.start()
     try:
         enough.wait(max_runtime)

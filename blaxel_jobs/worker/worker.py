@@ -2,27 +2,23 @@
 
 import asyncio
 import concurrent.futures
-import contextlib
 import inspect
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
 from ..core.ports import Clock, Rng
-from ..core.records import Leased, LeaseRef
-from ..core.reports import Released
 from ..define import JobDef
-from ..errors import ConfigError, LeaseLost
+from ..errors import ConfigError
 from .context import AnyContext
 from .effects import steps_around
-from .hold import End
 from .leases import Leases
-from .logs import ids
 from .means import Means
 from .places import place_of
 from .run import Run
+from .runs import Runs
 from .simulate import simulated_job
 from .threads import Threads
 
@@ -81,29 +77,19 @@ class Worker:
         self._jobs: dict[str, JobDef[Any, Any]] = {}
         self._clock = clock
         self._built_in = simulated_job(clock.sleep) if simulate is True else simulate or None
-        self._slots = slots
-        self._free = slots
-        self._held: dict[LeaseRef, Run] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._runs = Runs(leases, slots, self._ending)
         self._threads = Threads(slots) if threads is None else threads
         self._processes: Processes | None = None
         self._means = Means(
             leases, clock, rng, self._threads, self._process_pool, getattr(leases, "artifacts", None), copy_context(), self._ending,
-            self._slot_freed, self._gone,
+            self._runs.slot_freed, self._runs.gone,
         )  # fmt: skip
         self._on_start = on_start
         self._on_stop = on_stop
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._freed = asyncio.Event()
-        self._revoked: set[LeaseRef] = set()
-        """Taken from somebody since the last claim began: perhaps from us, before we knew that we had it."""
-        self._stopping = False
         self._closed = False
         self._serving: threading.Thread | asyncio.Task[None] | None = None
         self._serving_task: asyncio.Task[None] | None = None
         self._no_more_beats = threading.Event()
-        self.on_idle: Callable[[], None] = lambda: None
-        """Called in the worker's loop when it holds no lease any more."""
         self.add(*jobs)
 
     def add(self, *jobs: JobDef[Any, Any]) -> None:
@@ -124,17 +110,21 @@ class Worker:
     @property
     def running(self) -> int:
         """How many tasks it runs now."""
-        return self._slots - self._free
+        return self._runs.running
 
     @property
     def holding(self) -> int:
         """How many leases it holds."""
-        return len(self._held)
+        return len(self._runs.held)
 
     @property
     def contexts(self) -> list[AnyContext]:
         """The tasks whose leases it holds, in the order of their claims."""
-        return [run.context for run in list(self._held.values())]
+        return self._runs.contexts
+
+    def when_idle(self, call: Callable[[], None]) -> None:
+        """Have this called, in the worker's loop, whenever it holds no lease any more."""
+        self._runs.on_idle = call
 
     def start(self) -> None:
         """Serve in a thread of its own. Raises what `on_start` raises."""
@@ -172,14 +162,13 @@ class Worker:
         assert isinstance(thread, threading.Thread), "a worker that serves in a loop is stopped by astop"
         self._claim_no_more()
         if at_next_step:
-            self._stop_handlers(list(self._held))
+            self._runs.stop(self._runs.held)
         thread.join(grace)
         if thread.is_alive():
-            self._call_in_loop(self._abandon_all)
+            self._runs.abandon()
             thread.join(CLEANUP)
         if self._begin_close():
-            for lease in list(self._held):
-                self._release(lease)
+            self._runs.give_back()
             self._leases.close()
 
     async def astop(self, grace: float = DEFAULT_GRACE) -> None:
@@ -191,36 +180,24 @@ class Worker:
         self._claim_no_more()
         await asyncio.wait([task], timeout=grace)
         if not task.done():
-            self._abandon_all()
+            self._runs.abandon_here()
             await asyncio.wait([task], timeout=CLEANUP)
         await self._aclose()
 
     def beat(self) -> None:
         """One heartbeat: hold all leases for another time, and let go of what is lost."""
-        held = list(self._held)
-        if not held:
-            return
-        try:
-            holding = self._leases.heartbeat(held)
-        except Exception:
-            log.exception("heartbeat failed and is tried again")
-            return
-        if holding.lost:
-            self._lost(holding.lost)
-        if holding.stop:
-            self._stop_handlers(holding.stop)
+        self._runs.beat()
 
     def _open(self, heartbeats: bool) -> None:
-        self._leases.on_lost = self._lost
-        self._leases.on_stop = self._stop_handlers
+        self._leases.on_lost = self._runs.lost
+        self._leases.on_stop = self._runs.stop
         self._leases.open()
         if heartbeats:
             threading.Thread(target=self._beat, name="blaxel-jobs-heartbeat", daemon=True).start()
 
     def _claim_no_more(self) -> None:
-        self._stopping = True
+        self._runs.close()
         self._leases.interrupt()
-        self._call_in_loop(self._freed.set)
 
     def _begin_close(self) -> bool:
         """Whether it was still to be done."""
@@ -236,8 +213,7 @@ class Worker:
     async def _aclose(self) -> None:
         """In the worker's loop."""
         if self._begin_close():
-            for lease in list(self._held):
-                await self._arelease(lease)
+            await self._runs.agive_back()
             self._leases.close()
 
     def _names(self) -> tuple[str, ...] | None:
@@ -264,7 +240,8 @@ class Worker:
                     break
 
     async def _serve(self, started: concurrent.futures.Future[None]) -> None:
-        self._loop, self._serving_task = asyncio.get_running_loop(), asyncio.current_task()
+        self._serving_task = asyncio.current_task()
+        self._runs.open()
         steps_around.set(0)  # of a handler that runs a worker, here and in all that is started here
         try:
             await _call(self._on_start)
@@ -273,20 +250,18 @@ class Worker:
             return
         started.set_result(None)
         try:
-            while not self._stopping:
-                if self._free:
+            while not self._runs.closed:
+                if self._runs.free:
                     await self._claim()
                 else:
-                    self._freed.clear()
-                    await self._freed.wait()
-            while self._tasks:
-                # One that was cancelled before it began has not left by itself.
-                self._tasks.difference_update((await asyncio.wait(self._tasks))[0])
+                    self._runs.freed.clear()
+                    await self._runs.freed.wait()
+            await self._runs.end()
         finally:
-            if not self._stopping:
+            if not self._runs.closed:
                 # Taken down from outside, with handlers that run: what they hold goes back at once.
-                self._stopping = True
-                self._abandon_all()
+                self._runs.close()
+                self._runs.abandon_here()
                 await self._aclose()
             try:
                 await _call(self._on_stop)
@@ -294,51 +269,19 @@ class Worker:
                 log.exception("on_stop failed")
 
     async def _claim(self) -> None:
-        self._revoked.clear()
+        runs = self._runs
+        runs.claiming()
         try:
-            leased = await self._leases.claim(self._names(), self._free, POLL)
+            leased = await self._leases.claim(self._names(), runs.free, POLL)
         except Exception:
             log.exception("claim failed and is tried again")
-            self._freed.clear()
-            await self._clock.wait(self._freed, AFTER_ERROR)
+            runs.freed.clear()
+            await self._clock.wait(runs.freed, AFTER_ERROR)
             return
         for item in leased:
-            self._begin(item)
-
-    def _begin(self, leased: Leased) -> None:
-        job = self._jobs.get(leased.job) or self._built_in
-        assert job is not None, f"claimed {leased.job}, which has no handler here"
-        run = Run(leased, job, self._means)
-        self._held[leased.lease] = run
-        if self._stopping:
-            return  # what came too late is given back with the rest
-        if leased.lease in self._revoked:
-            del self._held[leased.lease]
-            return
-        self._free -= 1
-        assert self._loop is not None, "claimed in it"
-        task = self._loop.create_task(self._finish(run))
-        self._tasks.add(task)
-
-    async def _finish(self, run: Run) -> None:
-        task = asyncio.current_task()
-        assert task is not None, "this one"
-        try:
-            await run.run(task)
-        except Exception:
-            names = (run.leased.execution_id, run.leased.task_id)
-            log.exception("report failed, the lease will run out: execution %s task %s", *names, extra=ids(run.leased))
-        finally:
-            # What was stopped with the worker is held until it is given back.
-            if run.reported or not (self._stopping or self._ending()):
-                self._held.pop(run.leased.lease, None)
-            self._tasks.discard(task)
-            if not self._held:
-                self.on_idle()
-
-    def _slot_freed(self) -> None:
-        self._free += 1
-        self._freed.set()
+            job = self._jobs.get(item.job) or self._built_in
+            assert job is not None, f"claimed {item.job}, which has no handler here"
+            runs.begin(Run(item, job, self._means))
 
     def _ending(self) -> bool:
         """Is the loop being taken down around the worker, as `asyncio.run` does with what is left at its end."""
@@ -348,60 +291,6 @@ class Worker:
         """In a thread of its own, so that a handler which blocks the loop does not lose the leases of all."""
         while not self._no_more_beats.wait(self._leases.heartbeat_every):
             self.beat()
-
-    def _lost(self, leases: Collection[LeaseRef]) -> None:
-        """From any thread. It is noted first and then looked for; `_begin` does so the other way round: one of the two sees it."""
-        self._revoked.update(leases)
-        mine = [lease for lease in leases if lease in self._held]
-        if mine:
-            self._call_in_loop(self._abandon, mine)
-
-    def _stop_handlers(self, leases: Collection[LeaseRef]) -> None:
-        """From any thread. What was claimed just now is missed, and in the answer to the next heartbeat."""
-        for lease in leases:
-            run = self._held.get(lease)
-            if run is not None:
-                run.stop()
-
-    def _gone(self, lease: LeaseRef) -> None:
-        """The lease ended with a report, from any thread. What is stopped with the worker is held until it is given back."""
-        run = self._held.get(lease)
-        if run is not None and run.hold.end is not End.OVER:
-            self._held.pop(lease, None)
-
-    def _abandon(self, leases: list[LeaseRef]) -> None:
-        for lease in leases:
-            run = self._held.pop(lease, None)
-            if run is not None:
-                run.abandon(End.LOST)
-
-    def _abandon_all(self) -> None:
-        for run in list(self._held.values()):
-            run.abandon(End.OVER)
-
-    def _release(self, lease: LeaseRef) -> None:
-        with _given_back():
-            self._leases.report_here(lease, Released())
-
-    async def _arelease(self, lease: LeaseRef) -> None:
-        with _given_back():
-            await self._leases.report(lease, Released())
-
-    def _call_in_loop(self, call: Any, *arguments: Any) -> None:
-        if self._loop is not None:
-            # A loop that is closed has ended what the call was for.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(call, *arguments)
-
-
-@contextlib.contextmanager
-def _given_back() -> Iterator[None]:
-    try:
-        yield
-    except LeaseLost:
-        pass
-    except Exception:
-        log.exception("release failed, the lease will run out")
 
 
 async def _call(hook: Hook | None) -> None:
