@@ -81,6 +81,7 @@ class Serve:
 
     def _serve(self, app: App, bound: socket.socket, stop_worker: Callable[[], None]) -> None:
         gc.set_threshold(*GC_THRESHOLDS)
+        gc.freeze()  # what is loaded stays; to look through it would stop everything for 40 ms, each time
         url = url_of(bound)
         ready = ReadyFile(self.ready_file) if self.ready_file else None
 

@@ -200,15 +200,17 @@ class Engine:
 
     async def aclaim(self, claim: Claim) -> list[Leased] | None:
         """Commit a claim. What it is given while its caller is cancelled goes back: nobody would know of those leases."""
-        answer = self.asubmit(claim)
-        if not isinstance(answer, asyncio.Future):
-            leased: list[Leased] | None = await answer
+        leased: list[Leased] | None
+        if self._committer.at_once:
+            leased = self.submit(claim)
             return leased
+        answer = asyncio.ensure_future(self.asubmit(claim))
         try:
-            return await asyncio.shield(answer)
+            leased = await asyncio.shield(answer)
         except asyncio.CancelledError:
             answer.add_done_callback(self._give_back)
             raise
+        return leased
 
     def register(self, jobs: "Iterable[JobDef[Any, Any]]", workspaces: Collection[str]) -> None:
         """Make definitions known, in these workspaces. Raises ConfigError when a name has another definition here already."""
