@@ -5,8 +5,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("MOCK_SERVER_STRICT", "1")  # every mock in the tests, also in processes that they start
+
+# The same examples in every run, and no verdict on how long they take: a busy machine is no fault of theirs.
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 ALLOWED = Path(__file__).with_name("allowed_skips.txt")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -324,7 +324,7 @@ def open_sqlite() -> Iterator[Callable[[], JobStore]]:
     shutil.rmtree(folder)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 @given(sequence=transactions)
 def test_invariant_16_stores_agree(
     open_sqlite: Callable[[], JobStore], sequence: list[tuple[list[tuple[str, tuple[object, ...]]], bool]]
