@@ -96,6 +96,16 @@ class Answer(Struct, frozen=True, omit_defaults=True, gc=False):
     """Seconds that a sleep has left, or a wait that ends by itself."""
 
 
+def ended_by(report: Report) -> Answer | None:
+    """What a report is answered that may have been taken before, when its lease is gone: it is by the report itself. None for one
+    that ends no lease, and for a result: one that was taken is answered as such when it is told again.
+
+    A failure's lease may be gone although it is told again: the task is tried again by then."""
+    if isinstance(report, Failed | Released | Crashed):
+        return Answer()
+    return Answer(suspended=True) if isinstance(report, Slept | Awaited) else None
+
+
 class Holding(Struct, frozen=True, gc=False):
     """The answer to a heartbeat: which leases are lost, and which of the others belong to executions that are to stop."""
 

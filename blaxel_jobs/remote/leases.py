@@ -130,7 +130,8 @@ class RemoteLeases:
     async def report(self, lease: LeaseRef, report: Report) -> Answer:
         """Tell the server, together with what others tell at the same moment; waits for a server that does not answer.
 
-        Raises LeaseLost, the RequestError that it is refused with, and ConnectionFailed once closed.
+        Raises LeaseLost, the RequestError that it is refused with, ContractError for an answer that cannot be read, after which it
+        may have been taken or not, and ConnectionFailed once closed.
         """
         return await self._outbox.apost(lease, report)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 from ..core.records import LeaseRef
-from ..core.reports import Answer, Awaited, Crashed, Failed, Released, Report, Slept
-from ..errors import ConnectionFailed, LeaseLost, Unavailable
+from ..core.reports import Answer, Released, Report, ended_by
+from ..errors import ConnectionFailed, ContractError, LeaseLost, Unavailable
 from .link import Link, is_passing
 from .wire import Encoded
 
@@ -39,17 +39,13 @@ class Letter:
         return not isinstance(self.report, Released)
 
     def doubt(self) -> None:
-        """It was sent, and no answer came: it may have been taken."""
+        """It was sent, and no answer came that can be read: it may have been taken."""
         self._doubtful = True
 
     def settle(self, outcome: Answer | Exception) -> None:
-        """Keep the answer. A lease that is gone after the reply to the report that ends it was lost has ended by that report: also
-        a failure's, when the task is tried again by then. A result that was taken is answered as such."""
+        """Keep the answer."""
         if self._doubtful and isinstance(outcome, LeaseLost):
-            if isinstance(self.report, Failed | Released | Crashed):
-                outcome = Answer()
-            elif isinstance(self.report, Slept | Awaited):
-                outcome = Answer(suspended=True)
+            outcome = ended_by(self.report) or outcome
         self._outcome, self.done = outcome, True
         if self.future is None:
             self._arrived.release()
@@ -182,9 +178,11 @@ class Outbox:
         """One of them is to blame: each goes alone, so that it is only that one's error."""
         if len(batch) == 1:
             _settle(batch, [error])
-        else:
-            for letter in batch:
-                self._deliver([letter])
+            return
+        for letter in batch:
+            if isinstance(error, ContractError):
+                letter.doubt()
+            self._deliver([letter])
 
     def _patient(self, batch: list[Letter], error: Exception) -> list[Letter]:
         """Those of the batch that are tried again. The others, also those that wait, have failed as if there were no server: who

@@ -5,6 +5,8 @@ as, so that they are decoded once, where the handler needs them. A test holds th
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -109,23 +111,26 @@ class Encoded:
 
 def read_claim(body: bytes, workspace: str) -> tuple[list[Leased], float, float]:
     """What was leased, and in seconds how long leases last and how often to beat. Raises ContractError."""
-    answer = _read(_claims, body, "ClaimLeasesOutput")
-    return [_leased(fields, workspace) for fields in answer.leases], answer.lease_ms / 1000, answer.heartbeat_ms / 1000
+    with _contract("ClaimLeasesOutput"):
+        answer = _claims.decode(body)
+        return [_leased(fields, workspace) for fields in answer.leases], answer.lease_ms / 1000, answer.heartbeat_ms / 1000
 
 
 def read_holding(body: bytes) -> Holding:
     """Raises ContractError."""
-    answer = _read(_extends, body, "ExtendLeasesOutput")
+    with _contract("ExtendLeasesOutput"):
+        answer = _extends.decode(body)
     lost, stop = (frozenset(LeaseRef(ref.task, ref.token) for ref in refs) for refs in (answer.lost, answer.stop))
     return Holding(lost, stop)
 
 
 def read_answers(body: bytes, count: int) -> list[Answer | RequestError]:
     """One for each report, in their order. Raises ContractError."""
-    answers = _read(_reports, body, "ReportLeasesOutput").answers
-    if len(answers) != count:
-        raise ContractError(f"{count} reports were answered with {len(answers)} answers")
-    return [_error(fields.error, fields.message) if fields.error is not None else _answer(fields) for fields in answers]
+    with _contract("ReportLeasesOutput"):
+        answers = _reports.decode(body).answers
+        if len(answers) != count:
+            raise ContractError(f"{count} reports were answered with {len(answers)} answers")
+        return [_error(fields.error, fields.message) if fields.error is not None else _answer(fields) for fields in answers]
 
 
 def milliseconds(seconds: float) -> int:
@@ -133,10 +138,12 @@ def milliseconds(seconds: float) -> int:
     return FOREVER_MS if seconds >= FOREVER_MS / 1000 else max(0, math.ceil(seconds * 1000))
 
 
-def _read(decoder: "msgspec.json.Decoder[Any]", body: bytes, schema: str) -> Any:
+@contextmanager
+def _contract(schema: str) -> Iterator[None]:
+    """Of values only their text is taken, so that it turns out late when it is no text."""
     try:
-        return decoder.decode(body)
-    except msgspec.MsgspecError as error:
+        yield
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ContractError(f"the answer is not a {schema}: {error}") from error
 
 

@@ -11,8 +11,8 @@ from enum import Enum
 from typing import Any, Final, NoReturn
 
 from ..core.records import Leased, Progress
-from ..core.reports import Answer, Awaited, LogLine, Noted, Report, Slept
-from ..errors import ConnectionFailed, LeaseLost, Unavailable
+from ..core.reports import Answer, Awaited, LogLine, Noted, Report, Slept, ended_by
+from ..errors import ConnectionFailed, ContractError, LeaseLost, Unavailable
 from .effects import Flow, Send, Until, run_there
 from .logs import ids
 from .means import Means
@@ -23,6 +23,9 @@ log = logging.getLogger("blaxel_jobs.worker")
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 """Seconds between two tries to report."""
+
+PASSING: Final = (Unavailable, ConnectionFailed, ContractError)
+"""After these a report is made again: the store is out of reach, or what came for an answer is not from it."""
 
 Pause = concurrent.futures.Future[None]
 
@@ -126,7 +129,7 @@ class Hold:
             self._obeyed(await self._means.leases.report(self.leased.lease, report))
         except LeaseLost:
             self._lose()
-        except (Unavailable, ConnectionFailed) as error:
+        except PASSING as error:
             await run_there(self._sending_again(report, error))
 
     def progress(self, progress: Progress) -> None:
@@ -213,15 +216,16 @@ class Hold:
             return self._obeyed((yield self._send(report)))
         except LeaseLost:
             self._lose()
-        except (Unavailable, ConnectionFailed) as raised:
+        except PASSING as raised:
             error = raised
         return (yield from self._sending_again(report, error))
 
     def _sending_again(self, report: Report, error: Exception) -> Flow[Answer]:
         """Make a report whose try has just raised, until the store is within reach: what was worked for is not thrown away, and the
         lease is kept alive meanwhile."""
-        pause, leased = FIRST_PAUSE, self.leased
+        pause, leased, doubtful = FIRST_PAUSE, self.leased, False
         while True:
+            doubtful = doubtful or isinstance(error, ContractError)
             names = (leased.execution_id, leased.task_id)
             log.warning("report is tried again: execution %s task %s: %s", *names, error, extra=ids(leased))
             yield self.until(self.pause(pause, by_stop=False))
@@ -231,8 +235,10 @@ class Hold:
             try:
                 return self._obeyed((yield self._send(report)))
             except LeaseLost:
+                if doubtful and (ended := ended_by(report)):
+                    return self._obeyed(ended)
                 self._lose()
-            except (Unavailable, ConnectionFailed) as raised:
+            except PASSING as raised:
                 error = raised
 
     def _send(self, report: Report) -> Send:

@@ -27,7 +27,8 @@ class Leases(Protocol):
     def open(self) -> None: ...
     async def claim(self, jobs: tuple[str, ...] | None, limit: int, wait: float) -> list[Leased]: ...
     def report(self, lease: LeaseRef, report: Report) -> Awaitable[Answer]:
-        """From the worker's loop. Raises LeaseLost, and Unavailable or ConnectionFailed where it may be tried again."""
+        """From the worker's loop. Raises LeaseLost; where it may be tried again Unavailable, ConnectionFailed, or
+        ContractError for an answer that cannot be read."""
         ...
 
     def report_here(self, lease: LeaseRef, report: Report) -> Answer:

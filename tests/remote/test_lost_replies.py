@@ -24,7 +24,7 @@ from tests.serving import live
 
 
 class Lossy:
-    """An app whose first reply to each report of a worker is a gateway's instead, of this status."""
+    """An app whose first reply to each report of a worker is a gateway's page instead, of this status."""
 
     def __init__(self, app: Any, status: int) -> None:
         self._app = app
@@ -59,7 +59,7 @@ class Lossy:
         await self._app(scope, again, forget if new else send)
         if new:
             await send({"type": "http.response.start", "status": self._status, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
+            await send({"type": "http.response.body", "body": b"<html>Soon.</html>"})
 
 
 class Shop:
@@ -70,7 +70,7 @@ class Shop:
         self.client = JobsClient(base_url=url)
 
 
-@pytest.fixture(params=[("memory", 503), ("sqlite", 502)], ids=repr)
+@pytest.fixture(params=[("memory", 503), ("sqlite", 502), ("memory", 200)], ids=repr)
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
     kind, status = request.param
     store = open_store("memory:" if kind == "memory" else f"sqlite:///{tmp_path}/jobs.db")

@@ -12,7 +12,7 @@ import pytest
 
 from blaxel_jobs.core.records import Failure
 from blaxel_jobs.core.reports import Answer, Awaited, Completed, Crashed, Failed, Noted, Released, Report, Slept, Stepped
-from blaxel_jobs.errors import ConnectionFailed, InvalidRequest, LeaseLost, TooLarge, Unauthorized
+from blaxel_jobs.errors import ConnectionFailed, ContractError, InvalidRequest, LeaseLost, TooLarge, Unauthorized
 from blaxel_jobs.remote import RemoteLeases
 from blaxel_jobs.remote.outbox import MOST_BYTES
 from blaxel_jobs.words import FailureKind
@@ -168,6 +168,31 @@ async def test_a_report_that_is_refused_fails_no_other(server: FakeServer, lease
     gate.open()
     outcomes = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), PATIENCE)
     assert [type(outcome) for outcome in outcomes] == [Answer, Answer, Answer, TooLarge, Answer, Answer]
+
+
+async def test_reports_whose_common_reply_was_no_answer_may_have_ended_their_leases(
+    server: FakeServer, leases: RemoteLeases
+) -> None:
+    def page(body: Any) -> Any:
+        return httpx.Response(200, text="<html>Soon.</html>") if len(body["reports"]) > 1 else {"answers": [LEASE_LOST]}
+
+    server.report = gate = Gate(lambda body: taken(body) if body["reports"][0]["task"] == 0 else page(body))
+    first = asyncio.create_task(leases.report(lease(0), DONE))
+    await asyncio.to_thread(gate.came.wait, PATIENCE)
+    tasks = [asyncio.create_task(leases.report(lease(n), report)) for n, (report, _) in enumerate(ENDS, 1)]
+    await asyncio.sleep(0)
+    gate.open()
+    outcomes = await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE)
+    assert outcomes == [answer for _, answer in ENDS]
+    assert await first == Answer()
+    assert sizes(server) == [1, len(ENDS), *[1] * len(ENDS)]
+
+
+def test_a_reply_that_is_no_answer_ends_the_try(server: FakeServer, leases: RemoteLeases) -> None:
+    server.report = lambda body: httpx.Response(200, text="<html>Soon.</html>")
+    with pytest.raises(ContractError):
+        leases.report_here(lease(1), DONE)
+    assert len(server.requests) == 1
 
 
 async def test_each_report_has_its_own_error(server: FakeServer, leases: RemoteLeases) -> None:

@@ -133,7 +133,12 @@ def test_a_worker_reads_what_the_server_answers() -> None:
     ]
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"answers":[]}', b'{"answers":[{},{}]}', b"<html>"])
+DEEP = b'{"answers":[{"value":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[]", b'{"answers":[]}', b'{"answers":[{},{}]}', b"<html>", b'{"answers":[{"value":"\xff"}]}', DEEP]
+)
 def test_what_is_not_the_contract_says_so(body: bytes) -> None:
     with pytest.raises(ContractError):
         wire.read_answers(body, 1)

@@ -25,7 +25,7 @@ from blaxel_jobs.core.reports import (
     Slept,
     Stepped,
 )
-from blaxel_jobs.errors import LeaseLost, Unavailable
+from blaxel_jobs.errors import ContractError, LeaseLost, Unavailable
 from tests.pace import PATIENCE
 
 ENDED = ("completed", "failed", "cancelled")
@@ -99,6 +99,8 @@ class FakeLeases:
         """What the last heartbeat was for."""
         self.unavailable = 0
         """So many reports are refused with Unavailable."""
+        self.garbled = 0
+        """So many reports get an answer that cannot be read; what counts of them counts."""
         self.opened = self.closed = False
         self.before_report: Callable[[FakeTask, Report], None] = lambda task, report: None
         self._tasks: dict[int, FakeTask] = {}
@@ -237,11 +239,14 @@ class FakeLeases:
                 task.refused.append(report)
                 self._changed.notify_all()
                 raise LeaseLost
+            garbled, self.garbled = self.garbled > 0, max(0, self.garbled - 1)
             task.reports.append(report)
             answer = self._apply(task, report)
             self._changed.notify_all()
         if task.status == "pending":
             self._wake()
+        if garbled:
+            raise ContractError("the answer is not a ReportLeasesOutput")
         return answer
 
     def _apply(self, task: FakeTask, report: Report) -> Answer:

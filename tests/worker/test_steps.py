@@ -19,7 +19,7 @@ from blaxel_jobs.define import define_job
 from blaxel_jobs.errors import LeaseLost, PermanentError, RetryAfter, StepTimeout
 from blaxel_jobs.worker import AsyncTaskContext, TaskContext
 from blaxel_jobs.worker.steps import Options
-from tests.pace import PATIENCE
+from tests.pace import PATIENCE, until
 
 from .conftest import Bench
 
@@ -413,6 +413,37 @@ def test_every_report_is_made_again_while_the_store_is_out_of_reach(bench: Bench
 
     assert bench.run(handler).result == 1
     assert CALLS == ["ann"]
+
+
+async def aloses_it(context: AsyncTaskContext) -> None:
+    await context.run("s", CALLS.append, 1)
+
+
+@pytest.mark.parametrize("handler", [loses_it, aloses_it])
+def test_a_report_that_is_answered_with_rubbish_is_made_again(bench: Bench, handler: Callable[..., Any]) -> None:
+    bench.leases.garbled = 1
+    task = bench.run(handler)
+    assert task.status == "completed"
+    assert [1, *([] if handler is aloses_it else [2, False])] == CALLS
+    assert task.kinds[:2] == ["Stepped", "Stepped"]
+
+
+@pytest.mark.parametrize("handler", [loses_it, aloses_it])
+def test_a_server_that_only_answers_rubbish_is_complained_of_until_the_lease_is_lost(
+    bench: Bench, handler: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.leases.garbled = 1_000_000
+    task = bench.begin(handler)
+    bench.leases.wait(task, lambda task: len(task.reports) >= 4)
+    complaints = [record for record in caplog.records if "report is tried again" in record.getMessage()]
+    assert len(complaints) >= 3
+    assert {(record.levelname, record.execution_id) for record in complaints} == {("WARNING", "e0")}  # type: ignore[attr-defined]
+    bench.leases.take_away(task)
+    told = [1, *([] if handler is aloses_it else [LeaseLost, "told", True])]
+    until(lambda: len(CALLS) == len(told))
+    bench.workers[0].stop(grace=PATIENCE)
+    assert told == CALLS
+    assert set(task.kinds) == {"Stepped"}
 
 
 def test_s2_12_the_type_of_a_value_is_that_of_the_annotation(bench: Bench) -> None:

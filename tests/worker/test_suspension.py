@@ -79,6 +79,41 @@ def test_a_long_sleep_gives_the_task_up_and_its_slot(bench: Bench, handler: Call
 
 
 @both(sleeps, asleeps)
+def test_a_task_that_was_given_up_when_its_reply_was_rubbish_is_not_taken_for_lost(
+    bench: Bench, handler: Callable[..., Any]
+) -> None:
+    bench.leases.in_place, bench.leases.heartbeat_every = 0.0, PATIENCE
+
+    def garble(task: FakeTask, report: Any) -> None:
+        if isinstance(report, Slept) and not any(isinstance(each, Slept) for each in task.reports):
+            bench.leases.garbled = 1
+
+    raised = []
+
+    def watched(context: TaskContext) -> Any:
+        try:
+            return handler(context, 0.01)
+        except BaseException as error:
+            raised.append(type(error))
+            raise
+
+    async def awatched(context: AsyncTaskContext) -> Any:
+        try:
+            return await handler(context, 0.01)
+        except BaseException as error:
+            raised.append(type(error))
+            raise
+
+    bench.leases.before_report = garble
+    task = bench.run(awatched if asyncio.iscoroutinefunction(handler) else watched)
+    bench.leases.wait(task, lambda task: len(task.refused) > 0)
+    bench.workers[0].stop(grace=PATIENCE)
+    assert (task.result, task.kinds) == ("rested", ["Stepped", "Slept", "Completed"])
+    assert raised == [Suspended]
+    assert [type(report) for report in task.refused] == [Slept]
+
+
+@both(sleeps, asleeps)
 def test_a_sleep_that_was_cut_short_goes_on_where_it_was(bench: Bench, handler: Callable[..., Any]) -> None:
     half = bench.run(handler, 60, steps={"nap": ("sleep", None, time.monotonic() + 0.5)})
     assert half.kinds == ["Stepped", "Slept", "Completed"]
