@@ -193,16 +193,16 @@ def given(**arguments: Any) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def checked_id(execution_id: object) -> str:
+def checked_id(id: object, path: str = "executionId", what: str = "an execution id") -> str:
     """Raises InvalidRequest for what cannot be an id, before it becomes a path of something else."""
-    if not isinstance(execution_id, str) or execution_id in ("", ".", ".."):
-        hint = ": await it first" if hasattr(execution_id, "__await__") else ": give its id" if hasattr(execution_id, "id") else ""
-        raise InvalidRequest(f"{execution_id!r} is not an execution id{hint}", path="executionId")
-    if not execution_id.isascii():
+    if not isinstance(id, str) or id in ("", ".", ".."):
+        hint = ": await it first" if hasattr(id, "__await__") else ": give its id" if hasattr(id, "id") else ""
+        raise InvalidRequest(f"{id!r} is not {what}{hint}", path=path)
+    if not id.isascii():
         from .plain import check_text
 
-        check_text(execution_id, "executionId")
-    return execution_id
+        check_text(id, path)
+    return id
 
 
 def across_jobs() -> InvalidRequest:

@@ -157,7 +157,7 @@ def create_batch(seam: Seam, items: Sequence[Mapping[str, Any]], idempotency_key
 
 
 def get_batch(seam: Seam, batch_id: str) -> "Flow[Batch]":
-    op = Op("get_batch", "Batch", {"batch_id": checked_id(batch_id)})
+    op = Op("get_batch", "Batch", {"batch_id": checked_id(batch_id, "batchId", "a batch id")})
     return (yield from ours(seam, "find a batch", op))  # type: ignore[no-any-return]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import attrs
 import pytest
@@ -221,8 +222,16 @@ def test_a_batch_of_many_jobs(jobs: Jobs) -> None:
     with pytest.raises(InvalidRequest) as caught:
         jobs.create_batch([{"job": "echo", "payload": 1}, {"job": "echo", "payload": 1, "priority": "urgent"}])
     assert caught.value.path == "items[1].priority"
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as missing:
         jobs.get_batch("nope")
+    assert missing.value.path == "batchId"
+
+
+@pytest.mark.parametrize(("id", "said"), [("", "'' is not a batch id"), (None, "None is not a batch id"), ("\ud800", "batchId")])
+def test_what_cannot_be_the_id_of_a_batch(jobs: Jobs, id: Any, said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said) as caught:
+        jobs.get_batch(id)
+    assert caught.value.path == "batchId"
 
 
 async def test_an_async_batch(jobs: Jobs) -> None:
