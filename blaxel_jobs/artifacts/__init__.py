@@ -9,7 +9,7 @@ import io
 import os
 import re
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
@@ -28,12 +28,17 @@ __all__ = [
 
 T = TypeVar("T")
 
+Watch = Callable[[str, object, Callable[[], Coroutine[Any, Any, Any]]], Coroutine[Any, Any, Any]]
+"""Given a verb, what it is called with, and what does it: the coroutine that the handler is to await."""
+
 OCTETS: Final = "application/octet-stream"
 """The content type of what has no other."""
 
 _REF: Final = re.compile(r"artifact:(?P<execution>[^\x00-\x1f\x7f]{1,255})/(?P<id>[0-9a-f]{64})")
 _CONTENT_TYPE: Final = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;[ -~]*)?", re.ASCII)
 _LONGEST_TYPE: Final = 255
+_NAMED: Final = 20
+"""Bytes that an error shows of what is put."""
 
 
 class Artifact(NamedTuple):
@@ -234,21 +239,27 @@ class Artifacts:
 class AsyncArtifacts:
     """`Artifacts` for async handlers: the same verbs, awaited, in threads. A cancelled one stops soon and leaves nothing behind."""
 
-    def __init__(self, port: ArtifactPort, execution_id: str) -> None:
+    def __init__(self, port: ArtifactPort, execution_id: str, watch: Watch | None = None) -> None:
         self._port = port
         self._execution_id = execution_id
+        self._watch: Watch = watch or (lambda verb, name, work: work())
 
-    async def put(self, data: Data, *, content_type: str | None = None) -> str:
+    def watched(self, watch: Watch) -> "AsyncArtifacts":
+        """The same; `watch` makes what is awaited, and so can tell what never is."""
+        return AsyncArtifacts(self._port, self._execution_id, watch)
+
+    def put(self, data: Data, *, content_type: str | None = None) -> Coroutine[Any, Any, str]:
         """As `Artifacts.put`."""
-        return await self._call(lambda artifacts: artifacts.put(data, content_type=content_type))
+        name = data[:_NAMED] if isinstance(data, bytes | bytearray | memoryview) else data
+        return self._watch("artifacts.put", name, lambda: self._call(lambda to: to.put(data, content_type=content_type)))
 
-    async def get(self, ref: str) -> bytes:
+    def get(self, ref: str) -> Coroutine[Any, Any, bytes]:
         """As `Artifacts.get`."""
-        return await self._call(lambda artifacts: artifacts.get(ref))
+        return self._watch("artifacts.get", ref, lambda: self._call(lambda of: of.get(ref)))
 
-    async def save(self, ref: str, path: str | os.PathLike[str]) -> None:
+    def save(self, ref: str, path: str | os.PathLike[str]) -> Coroutine[Any, Any, None]:
         """As `Artifacts.save`."""
-        await self._call(lambda artifacts: artifacts.save(ref, path))
+        return self._watch("artifacts.save", ref, lambda: self._call(lambda of: of.save(ref, path)))
 
     @asynccontextmanager
     async def open(self, ref: str) -> AsyncGenerator["AsyncArtifactReader", None]:

@@ -82,7 +82,9 @@ class Context(Generic[A]):
         Raises ContextUnavailable where there is no place for them."""
         if self._make_artifacts is None:
             raise ContextUnavailable("there are no artifacts where this handler runs")
-        artifacts: A = self._make_artifacts(self._leased)
+        return self._watched(self._make_artifacts(self._leased))
+
+    def _watched(self, artifacts: A) -> A:
         return artifacts
 
     @property
@@ -185,6 +187,9 @@ class AsyncTaskContext(Context[AsyncArtifacts]):
 
         Raises StepTimeout, a TimeoutError, when it does not come in so many seconds."""
         return self._coroutines.make("wait_for_event", name, self._steps.wait_for_event(name, timeout))
+
+    def _watched(self, artifacts: AsyncArtifacts) -> AsyncArtifacts:
+        return artifacts.watched(self._coroutines.watch)
 
     @property
     def _coroutines(self) -> Coroutines:

@@ -1,7 +1,8 @@
 """The verbs of an async handler, from their call until they are awaited: one that never is does nothing, and Python only warns."""
 
 import inspect
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from ..errors import PermanentError
@@ -16,12 +17,16 @@ class Coroutines:
     """Those of one call of a handler."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Flow[Any], tuple[str, object, Coroutine[Any, Any, Any]]] = {}
+        self._waiting: dict[Callable[[], Awaitable[Any]], tuple[str, object, Coroutine[Any, Any, Any]]] = {}
 
     def make(self, verb: str, name: object, flow: Flow[T]) -> Coroutine[Any, Any, T]:
         """What the handler is to await. verb: that of the context; name: what the handler has called it."""
-        coroutine = self._begin(flow)
-        self._waiting[flow] = (verb, name, coroutine)
+        return self.watch(verb, name, partial(run_there, flow))
+
+    def watch(self, verb: str, name: object, work: Callable[[], Awaitable[T]]) -> Coroutine[Any, Any, T]:
+        """The same for what is no flow, and is called once when it is awaited."""
+        coroutine = self._begin(work)
+        self._waiting[work] = (verb, name, coroutine)
         return coroutine
 
     def check(self) -> None:
@@ -38,6 +43,6 @@ class Coroutines:
                 f"the handler never awaited {', '.join(forgotten[:MOST_NAMED])}{more}: without await nothing of it is done"
             )
 
-    async def _begin(self, flow: Flow[T]) -> T:
-        del self._waiting[flow]
-        return await run_there(flow)
+    async def _begin(self, work: Callable[[], Awaitable[T]]) -> T:
+        del self._waiting[work]
+        return await work()

@@ -1,5 +1,6 @@
 """Artifacts from end to end: handlers put and get them, embedded and behind a server, and deleting takes them along."""
 
+import asyncio
 import hashlib
 import re
 import runpy
@@ -86,3 +87,49 @@ def test_the_example_of_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     runpy.run_path("example.py")
     assert capsys.readouterr().out == "[52428800, 'image/png']\n"
     assert (tmp_path / "picture.png").stat().st_size == SIZE
+
+
+async def forgets(context: Any) -> str:
+    ref = await context.artifacts.put(b"small")
+    context.artifacts.put(b"x" * 1_000_000)
+    context.artifacts.save(ref, "nowhere")
+    unused = context.artifacts.get(ref)
+    unused.close()
+    await asyncio.create_task(context.artifacts.get(ref))
+    return ref
+
+
+async def takes(context: Any) -> int:
+    return len(context.artifacts.get("a ref"))
+
+
+async def returns(context: Any) -> Any:
+    return context.artifacts.get("a ref")
+
+
+@pytest.mark.parametrize(
+    ("handler", "named"),
+    [
+        (forgets, rf"artifacts\.put\({b'x' * 20!r}\), artifacts\.save\('artifact:[^,]*\)"),
+        (takes, r"artifacts\.get\('a ref'\)"),
+        (returns, r"artifacts\.get\('a ref'\)"),
+    ],
+)
+def test_what_is_never_awaited_fails_the_task_for_good(handler: Any, named: str) -> None:
+    with JobManager() as manager:
+        manager.register(define_job("job", run=handler, max_retries=3))
+        execution = manager.job("job").trigger().wait_done(max_wait=PATIENCE)
+    assert execution.error.kind == "permanent"
+    assert re.fullmatch(f"the handler never awaited {named}: without await nothing of it is done", execution.error.message)
+
+
+async def reads(context: Any) -> str:
+    ref = await context.artifacts.put(b"small")
+    async with context.artifacts.open(ref) as reader:
+        return (await reader.read()).decode()
+
+
+def test_what_is_awaited_is_not_forgotten() -> None:
+    with JobManager() as manager:
+        manager.register(define_job("job", run=reads))
+        assert manager.job("job").trigger().get_result(max_wait=PATIENCE) == "small"
