@@ -2,7 +2,8 @@
 
 `{"duration": 2.5}` takes 2.5 seconds. `output`: what it returns. `fail`: true or a message, it raises. `hang`: true, it never ends.
 `exit`: a number, it kills its process. `progress`: how many times it tells how far it is, spread over the duration; true is 10.
-They go together: first the duration, then the end.
+They go together: first the duration, then the end. All else is left alone, but for a warning in the task's log where a field is
+nearly called `duration` and none is.
 """
 
 import math
@@ -11,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from ..define import JobDef
+from ..nearest import nearest
 from .context import AnyContext, AsyncTaskContext
 from .failures import InvalidInput
 
@@ -37,6 +39,8 @@ def simulated_job(sleep: Sleeper, exit: Exit = exit_process) -> JobDef[Any, Any]
 
     async def run(context: AsyncTaskContext, payload: Any) -> Any:
         wish: dict[str, Any] = payload if isinstance(payload, dict) else {}
+        if wish and "duration" not in wish:
+            _tell_of_a_slip(context, wish)
         duration = wish.get("duration", 0)
         if isinstance(duration, bool) or not isinstance(duration, int | float) or duration < 0:
             raise SimulatedInputError(f"duration is a finite number of seconds, 0 or more, not {duration!r}")
@@ -58,6 +62,14 @@ def simulated_job(sleep: Sleeper, exit: Exit = exit_process) -> JobDef[Any, Any]
     return JobDef(SIMULATED, run)
 
 
+def _tell_of_a_slip(context: AsyncTaskContext, wish: dict[str, Any]) -> None:
+    """Inputs have fields of their own, so that none can be refused."""
+    slip = nearest("duration", wish, SLIP)
+    if slip is not None:
+        said = f"the input has no duration, so this takes 0 seconds, but it has {slip!r}: did you mean 'duration'?"
+        context.log.warning(said)
+
+
 def _notes(wish: Any) -> int:
     if wish is True:
         return NOTES
@@ -69,3 +81,5 @@ def _notes(wish: Any) -> int:
 SIMULATED: Final = "simulated"
 NOTES: Final = 10
 MOST_NOTES: Final = 10_000
+SLIP: Final = 0.8
+"""How near to `duration` a name is that was meant to be it; `rotation` and `iteration` are below."""

@@ -303,6 +303,32 @@ def test_the_built_in_handler_does_as_its_input_says(shop: Shop) -> None:
     assert shop.get("own", shop.create("own", input=None), wait=30)["result"] == "nothing"
 
 
+MISSPELT: list[tuple[Any, str | None]] = [
+    ({"other": 1, "durration": 60}, "durration"),
+    ({"Duration": 60}, "Duration"),
+    ({"duration_s": 60}, "duration_s"),
+    ({"durration": 60, "duration": 0}, None),
+    ({"iteration": 3, "rotation": 90, "due": 1}, None),
+    ({}, None),
+    (["durration"], None),
+]
+
+
+@pytest.mark.parametrize(("wish", "named"), MISSPELT)
+def test_the_built_in_handler_tells_of_a_duration_that_is_misspelt(
+    shop: Shop, wish: Any, named: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.hire(simulate=True)
+    execution = shop.get("any", shop.create("any", input=wish), wait=30)
+    assert execution["status"] == "completed"
+    said = [record.getMessage() for record in caplog.records if record.name == "blaxel_jobs.handler"]
+    assert [line[: line.index(" (job any")] for line in said] == (
+        []
+        if named is None
+        else [f"the input has no duration, so this takes 0 seconds, but it has {named!r}: did you mean 'duration'?"]
+    )
+
+
 def test_s1_03_a_duration_takes_its_time(shop: Shop) -> None:
     shop.hire(simulate=True)
 
