@@ -9,6 +9,7 @@
 Each name is loaded when it is first asked for.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -168,14 +169,24 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+def _imported_late(package: str, modules: dict[str, str]) -> Callable[[str], Any]:
+    """The `__getattr__` of a package: imports the module that has a name when it is first asked for."""
 
-    value = globals()[name] = getattr(import_module(f".{module}", __name__), name)
-    return value
+    def find(name: str) -> Any:
+        module = modules.get(name)
+        if module is None:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f".{module}", package), name)
+        setattr(import_module(package), name, value)
+        return value
+
+    return find
+
+
+if not TYPE_CHECKING:  # which would take any name for one of this package
+    __getattr__ = _imported_late(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:

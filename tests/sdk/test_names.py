@@ -86,7 +86,7 @@ def test_every_public_name_is_there():
         assert getattr(blaxel_jobs, name) is not None
     assert set(blaxel_jobs.__all__) <= set(dir(blaxel_jobs))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = blaxel_jobs.nothing
+        _ = blaxel_jobs.nothing  # type: ignore[attr-defined]
 
 
 def python(code: str, *flags: str) -> str:

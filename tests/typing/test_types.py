@@ -30,6 +30,8 @@ define_job("job", run=nothing, timeout="60")
 define_job("job", run=nothing, max_retry=3)
 define_job("job", run=nothing, executor="fork")
 typed_by_its_definition(word_count, word_count)
+from blaxel_jobs import bl_jobs
+from blaxel_jobs.worker import TaskContexts
 """
 
 
