@@ -159,6 +159,7 @@ class NotedReport(_LeaseReport, tag="noted"):
 
     progress: ProgressRequest | UnsetType = UNSET
     logs: Annotated[list[LogLineRequest], Meta(max_length=10_000)] | UnsetType = UNSET
+    lines_before: Number | UnsetType = UNSET
 
     def read(self) -> Report:
         progress = None
@@ -167,7 +168,7 @@ class NotedReport(_LeaseReport, tag="noted"):
             progress = Progress(self.progress.current, or_none(self.progress.total), message)
         logs = () if self.logs is UNSET else self.logs
         lines = tuple(reports.LogLine(line.level, line.message, or_none(line.fields) or {}) for line in logs)
-        return reports.Noted(progress, lines)
+        return reports.Noted(progress, lines, or_none(self.lines_before) or 0, again=self.lines_before is not UNSET)
 
 
 LeaseReport = (

@@ -6,6 +6,7 @@ Each report goes with the lease that it is made under; one that is stale changes
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .records import Failure, Json, Progress
 
@@ -76,6 +77,10 @@ class Noted(Struct, frozen=True, gc=False):
 
     progress: Progress | None = None
     logs: tuple[LogLine, ...] = ()
+    before: int = 0
+    """Lines that were told under the lease before these."""
+    again: bool = False
+    """It may have been taken already, as its answer was lost: lines that are kept are not kept twice."""
 
 
 Report = Completed | Failed | Released | Crashed | Stepped | Slept | Awaited | Noted
@@ -104,6 +109,11 @@ def ended_by(report: Report) -> Answer | None:
     if isinstance(report, Failed | Released | Crashed):
         return Answer()
     return Answer(suspended=True) if isinstance(report, Slept | Awaited) else None
+
+
+def told_again(report: Report) -> Report:
+    """The same once more, after an answer that was lost."""
+    return replace(report, again=True) if type(report) is Noted else report
 
 
 class Holding(Struct, frozen=True, gc=False):

@@ -150,9 +150,17 @@ def _deadline(scope: Scope, report: Awaited, wait: Step | None) -> float | None:
 
 
 def _noted(scope: Scope, work: Work, task: Task, report: Noted) -> Answer:
+    if report.again and report.logs and _kept(scope, work, task) >= report.before + len(report.logs):
+        return Answer(stop=work.executions[task.execution].paused)
     execution, after, events = states.note(work.executions[task.execution], task, report.progress, report.logs, scope.now)
     work.put(execution, [after], events)
     return Answer(stop=execution.paused)
+
+
+def _kept(scope: Scope, work: Work, task: Task) -> int:
+    """Lines that are kept of those that were told under the task's lease."""
+    work.save()  # the batch may have some of them
+    return scope.transaction.lines(task.execution, task.id)
 
 
 def _known(scope: Scope, work: Work, task: Task, name: str) -> Step | None:

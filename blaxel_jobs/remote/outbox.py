@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..core.records import LeaseRef
-from ..core.reports import Answer, Released, Report, ended_by
+from ..core.reports import Answer, Released, Report, ended_by, told_again
 from ..errors import ConnectionFailed, ContractError, LeaseLost, Unavailable
 from .link import Link, is_passing
 from .wire import Encoded
@@ -25,6 +25,7 @@ class Letter:
 
     def __init__(self, lease: LeaseRef, report: Report, future: "asyncio.Future[Answer] | None" = None) -> None:
         self.encoded = Encoded(lease, report)
+        self.lease = lease
         self.report = report
         self.future = future
         self.done = False
@@ -40,7 +41,9 @@ class Letter:
 
     def doubt(self) -> None:
         """It was sent, and no answer came that can be read: it may have been taken."""
-        self._doubtful = True
+        if not self._doubtful:
+            self._doubtful = True
+            self.encoded = Encoded(self.lease, told_again(self.report))
 
     def settle(self, outcome: Answer | Exception) -> None:
         """Keep the answer."""

@@ -202,12 +202,12 @@ def _model(lease: LeaseRef, report: Report) -> Any:
         case Awaited(name, timeout, suspends):
             limit = UNSET if timeout is None else milliseconds(timeout)
             return models.AwaitedReport(task, token, "awaited", name, limit, UNSET if suspends else False)
-        case Noted(progress, logs):
+        case Noted(progress, logs, before, again):
             far: Any = UNSET
             if progress is not None:
                 far = models.Progress(progress.current, _set(progress.total), _set(progress.message))
             lines = [models.LogLine(line.level, line.message, _set(line.fields or None)) for line in logs]
-            return models.NotedReport(task, token, "noted", far, lines or UNSET)
+            return models.NotedReport(task, token, "noted", far, lines or UNSET, before if again else UNSET)
 
 
 def _raw(text: Json) -> Raw:

@@ -138,6 +138,11 @@ class Transaction(Protocol):
         """When the first of a task's sleeps and waits ends, of those that end after this time; None without one."""
         ...
 
+    def lines(self, execution: int, task: str) -> int:
+        """How many events of type `log` an execution (its `seq`) has of one of its tasks (its id), after the task's last
+        `task.started`. May read all events of the execution."""
+        ...
+
     def signals(self, execution: int, *, name: str | None = None, id: str | None = None) -> list[Signal]:
         """The events that were sent to an execution, taken ones too, in the order in which they came; with a name those of it that
         nobody has taken, with an id the one."""

@@ -6,7 +6,7 @@ Order never comes from a hash: the same calls give the same answers.
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import islice
+from itertools import islice, takewhile
 from operator import itemgetter
 from pathlib import Path
 from threading import RLock
@@ -240,6 +240,10 @@ class _Transaction:
     def next_rest(self, task: int, after: float) -> float | None:
         rests = (step for step in self._rows.steps.get(task, {}).values() if step.kind in RESTS)
         return min((step.due_at for step in rests if step.due_at is not None and step.due_at > after), default=None)
+
+    def lines(self, execution: int, task: str) -> int:
+        own = (event.type for event in reversed(self._rows.events.get(execution, [])) if event.task == task)
+        return sum(kind == "log" for kind in takewhile(lambda kind: kind != "task.started", own))
 
     def signals(self, execution: int, *, name: str | None = None, id: str | None = None) -> list[Signal]:
         signals = self._rows.signals.get(execution, {})

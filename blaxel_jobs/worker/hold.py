@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Final, NoReturn
 
 from ..core.records import Leased, Progress
-from ..core.reports import Answer, Awaited, LogLine, Noted, Report, Slept, ended_by
+from ..core.reports import Answer, Awaited, LogLine, Noted, Report, Slept, ended_by, told_again
 from ..errors import ConnectionFailed, ContractError, LeaseLost, Unavailable
 from .effects import Flow, Send, Until, run_there
 from .logs import ids
@@ -225,7 +225,8 @@ class Hold:
         lease is kept alive meanwhile."""
         pause, leased, doubtful = FIRST_PAUSE, self.leased, False
         while True:
-            doubtful = doubtful or isinstance(error, ContractError)
+            if isinstance(error, ContractError):
+                doubtful, report = True, told_again(report)
             names = (leased.execution_id, leased.task_id)
             log.warning("report is tried again: execution %s task %s: %s", *names, error, extra=ids(leased))
             yield self.until(self.pause(pause, by_stop=False))

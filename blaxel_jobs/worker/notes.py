@@ -55,6 +55,8 @@ class Notes:
         self._lock = threading.Lock()
         self._progress: Progress | None = None
         self._lines: deque[LogLine] = deque(maxlen=MAX_KEPT)
+        self._told = 0
+        """Lines that went out."""
         self._since = 0.0
         """When the oldest note that waits was made."""
         self._sent = -EVERY
@@ -160,7 +162,8 @@ class Notes:
                 if lines and size > MOST_BYTES:
                     break
                 lines.append(self._lines.popleft())
-        return Noted(progress, tuple(lines))
+            before, self._told = self._told, self._told + len(lines)
+        return Noted(progress, tuple(lines), before)
 
 
 class Log:

@@ -68,6 +68,7 @@ def test_a_heartbeat() -> None:
             {"type": "noted", "logs": [{"level": "error", "message": "x", "fields": {"a": 1}}]},
             Noted(None, (LogLine("error", "x", {"a": 1}),)),
         ),
+        ({"type": "noted", "logs": [], "linesBefore": 7}, Noted(before=7, again=True)),
     ],
 )
 def test_a_report(body: dict[str, Any], report: Any) -> None:

@@ -1,6 +1,7 @@
 """Leases: fenced, extended by heartbeats, taken back when they run out; cancelled for good."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from blaxel_jobs.core.lease_requests import MAX_VALUE
-from blaxel_jobs.core.records import Failure, LeaseRef
-from blaxel_jobs.core.reports import Answer, Completed, Failed, Holding, Released, Report, Stepped
+from blaxel_jobs.core.records import Failure, LeaseRef, Progress
+from blaxel_jobs.core.reports import Answer, Completed, Failed, Holding, LogLine, Noted, Released, Report, Stepped
 from blaxel_jobs.engine.commands import Extend, Tell
 from blaxel_jobs.engine.recovery import tick
 from blaxel_jobs.errors import IllegalTransition, LeaseLost
@@ -234,6 +235,64 @@ def test_an_outcome_that_is_told_twice_in_one_commit_counts_once(tmp_path: Path)
     assert asyncio.run(tell_twice()) == [Answer()] * 3
     assert [event["type"] for event in harness.events(leased.execution_id)] == ["created", "task.started", "task.completed"]
     harness.engine.close()
+
+
+def lines(*messages: str) -> tuple[LogLine, ...]:
+    return tuple(LogLine("info", message) for message in messages)
+
+
+def logged(harness: Harness, id: str) -> list[str]:
+    return [json.loads(bytes(event["data"]))["message"] for event in harness.events(id) if event["type"] == "log"]
+
+
+def test_lines_that_are_told_again_are_kept_once(harness: Harness) -> None:
+    id = harness.create(tasks=[{}, {}])["executionId"]
+    leased, other = harness.claim()
+    first, second = Noted(None, lines("a", "a")), Noted(Progress(1), lines("a"), 2)
+    again = replace(second, again=True)
+    for told in (first, replace(first, again=True), again, again):
+        assert harness.tell(leased, told) == Answer()
+        harness.tell(other, Noted(Progress(1)))
+    assert logged(harness, id) == ["a"] * 3
+    assert harness.tell(other, Noted(None, lines("b"), again=True)) == Answer()
+    assert logged(harness, id) == [*["a"] * 3, "b"]
+    own = [event["type"] for event in harness.events(id) if event.get("task") == leased.task_id]
+    assert own == ["task.started", "log", "log", "log", "progress"]
+    harness.do("pause", id)
+    assert harness.tell(leased, again) == Answer(stop=True)
+
+
+def test_lines_are_counted_anew_under_each_lease(harness: Harness) -> None:
+    id = harness.create()["executionId"]
+    for messages in ("ab", "c", "d"):
+        [leased] = harness.claim()
+        noted = Noted(None, lines(*messages), again=True)
+        for _ in range(2):
+            harness.tell(leased, noted)
+        harness.tell(leased, Released())
+    assert logged(harness, id) == ["a", "b", "c", "d"]
+
+
+def test_lines_that_are_told_twice_in_one_commit_are_kept_once(harness: Harness) -> None:
+    id = harness.create()["executionId"]
+    [leased] = harness.claim()
+    noted = Noted(None, lines("a"))
+
+    async def tell_twice() -> list[Any]:
+        tell = harness.engine.asubmit
+        return [*await asyncio.gather(*(tell(Tell(leased.lease, each)) for each in (noted, replace(noted, again=True))))]
+
+    assert asyncio.run(tell_twice()) == [Answer()] * 2
+    assert logged(harness, id) == ["a"]
+
+
+def test_lines_that_came_before_one_that_was_refused_do_not_hide_others(harness: Harness) -> None:
+    """Who counts lines that were never kept tells some twice, and loses none."""
+    id = harness.create()["executionId"]
+    [leased] = harness.claim()
+    for _ in range(2):
+        harness.tell(leased, Noted(None, lines("a"), 3, again=True))
+    assert logged(harness, id) == ["a", "a"]
 
 
 def test_what_is_too_large_is_refused_alone(harness: Harness) -> None:

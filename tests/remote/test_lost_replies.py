@@ -134,6 +134,7 @@ def test_nothing_runs_twice_and_nothing_is_called_lost(shop: Shop, caplog: pytes
     assert shop.app.lost >= Counter(completed=10, failed=20, stepped=20, slept=5, awaited=5)
     for execution in [each for executions in found.values() for each in executions]:
         assert not list(execution.recoveries), execution
+    assert [[line.message for line in each.logs()] for each in found["steps"]] == [["done"]] * 5
     assert complaints(caplog) == []
 
 

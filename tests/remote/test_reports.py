@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from blaxel_jobs.core.records import Failure
-from blaxel_jobs.core.reports import Answer, Awaited, Completed, Crashed, Failed, Noted, Released, Report, Slept, Stepped
+from blaxel_jobs.core.reports import Answer, Awaited, Completed, Crashed, Failed, LogLine, Noted, Released, Report, Slept, Stepped
 from blaxel_jobs.errors import ConnectionFailed, ContractError, InvalidRequest, LeaseLost, TooLarge, Unauthorized
 from blaxel_jobs.remote import RemoteLeases
 from blaxel_jobs.remote.outbox import MOST_BYTES
@@ -132,6 +132,15 @@ def test_a_report_whose_reply_was_lost_is_sent_again_and_counts(
     server.report = Forgetful(loss)
     assert leases.report_here(lease(1), report) == answer
     assert len(server.requests) == 2
+
+
+def test_lines_whose_reply_was_lost_say_which_they_are(server: FakeServer, leases: RemoteLeases) -> None:
+    tries: Iterator[Any] = iter([httpx.ConnectError("refused"), httpx.ReadError("reset"), problem(502, "bad_gateway")])
+    server.report = lambda body: next(tries, None) or taken(body)
+    assert leases.report_here(lease(1), Noted(None, (LogLine("info", "a"),), 7)) == Answer()
+    told = [body["reports"][0] for body in server.bodies("leases/report")]
+    assert [report.pop("linesBefore", None) for report in told] == [None, None, 7, 7]
+    assert told == [{"task": 1, "token": 1, "type": "noted", "logs": [{"level": "info", "message": "a"}]}] * 4
 
 
 @pytest.mark.parametrize("report", [DONE, *[report for report, _ in ENDS], Stepped("a", "1"), Noted()], ids=repr)

@@ -41,6 +41,8 @@ REPORTS: list[Report] = [
     Awaited("paid", 0.0),
     Noted(Progress(1, 3, "half"), (LogLine("info", "hello", {"n": 1}), LogLine("error", "bye"))),
     Noted(Progress(0.5)),
+    Noted(None, (LogLine("info", "hello"),), 7, again=True),
+    Noted(None, (LogLine("info", "hello"),), 0, again=True),
 ]
 
 

@@ -136,7 +136,7 @@ class World:
         for task, execution in found:
             after, noted, events = states.note(execution, task, Progress(now), [LogLine("info", "m")], now)
             transaction.save([after], [noted], events)
-        return pairs(found)
+        return pairs(found), [transaction.lines(execution.seq, task.id) for task, execution in found]
 
     def journal(self, transaction: Transaction, which: list[int], name: str, kind: Any, at: float) -> object:
         found = transaction.held(None, self.named(which))

@@ -5,8 +5,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from blaxel_jobs.core import states
-from blaxel_jobs.core.records import Definition, Policy, RetryPolicy, Step, Task
-from blaxel_jobs.core.reports import Released
+from blaxel_jobs.core.records import Definition, Policy, Progress, RetryPolicy, Step, Task
+from blaxel_jobs.core.reports import LogLine, Released
 from blaxel_jobs.core.states import Suspended
 from blaxel_jobs.stores.base import Backlog, JobStore
 from blaxel_jobs.words import JobStatus, WaitingFor
@@ -186,6 +186,36 @@ def test_the_next_rest_of_a_task_is_its_first_sleep_or_wait_that_ends(store: Job
         transaction.save([], [], [], rests)
         assert [transaction.next_rest(one.seq, after) for after in (4.0, 5.0, 7.0, 9.0)] == [5.0, 7.0, 9.0, None]
         assert transaction.next_rest(10**6, 0.0) is None
+
+
+def test_the_lines_of_a_task_are_counted_since_its_last_claim(store: JobStore) -> None:
+    add(store, new("a", tasks=2), new("b"))
+    seq = get(store, "a").seq
+
+    def note(*messages: str) -> None:
+        with store.begin() as transaction:
+            for task, _ in transaction.held(None, [task.lease for task in tasks_of(store, "a")]):
+                (before,) = transaction.find(WORKSPACE, ["a"])
+                logs = [LogLine("info", message) for message in messages]
+                execution, after, events = states.note(before, task, Progress(1), logs, 3.0)
+                transaction.save([execution], [after], events)
+                assert transaction.lines(seq, task.id) >= len(messages)
+
+    def kept() -> list[int]:
+        with store.begin() as transaction:
+            return [transaction.lines(number, id) for number in (seq, seq + 1, 10**6) for id in ("task-0", "task-1")]
+
+    assert kept() == [0] * 6
+    claim(store, limit=1, execution="a")
+    note("one", "two")
+    note("three")
+    assert kept() == [3, *[0] * 5]
+    claim(store, limit=1, execution="a")
+    note("four")
+    assert kept() == [4, 1, *[0] * 4]
+    report(store, [tasks_of(store, "a")[0].lease], Released())
+    claim(store, limit=1, execution="a")
+    assert kept() == [0, 1, *[0] * 4]
 
 
 # definitions

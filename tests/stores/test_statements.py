@@ -41,6 +41,7 @@ PLANS = {
     "steps_of_execution": ["tasks_of_execution (execution=?)", "PRIMARY KEY (task=?)"],
     "waits": ["tasks_of_execution (execution=?)"],
     "next_rest": ["PRIMARY KEY (task=?)"],
+    "lines": ["PRIMARY KEY (execution=? AND id>?)", "PRIMARY KEY (execution=?)"],
     "signals": ["signals_of_execution (execution=?)"],
     "signals_named": ["signals_of_execution (execution=?)"],
     "signal": ["signals_of_execution (execution=? AND id=?)"],

@@ -165,6 +165,23 @@ def test_notes_wait_for_a_store_that_is_out_of_reach(bench: Bench) -> None:
     assert [line.message for line in task.lines] == [str(number) for number in range(20)]
 
 
+def test_lines_whose_answer_was_rubbish_are_told_again_as_such(bench: Bench) -> None:
+    def handler(context: TaskContext) -> None:
+        for number in range(1500):
+            context.log.info(str(number))
+
+    bench.leases.garbled = 2
+    task = bench.run(handler)
+    told = [(noted.before, len(noted.logs), noted.again) for noted in task.notes]
+    first = told[0][1]
+    assert told[:3] == [(0, first, False), (0, first, True), (0, first, True)]
+    assert [before for before, _, _ in told[3:]] == [
+        first + sum(count for _, count, _ in told[3:place]) for place in range(3, len(told))
+    ]
+    assert not any(again for _, _, again in told[3:])
+    assert [line.message for noted in task.notes[2:] for line in noted.logs] == [str(number) for number in range(1500)]
+
+
 def test_the_built_in_handler_tells_its_progress(bench: Bench) -> None:
     bench.hire(simulate=True)
     task = bench.leases.wait(bench.leases.add("any", {"duration": 0.9, "progress": 3, "output": 1}))

@@ -1356,6 +1356,11 @@ export interface components {
             type: "noted";
             progress?: components["schemas"]["Progress"];
             logs?: components["schemas"]["LogLine"][];
+            /**
+             * @description Only where the report is made again since its answer was lost: how many lines were told under the lease before these.
+             *     Lines that were kept the first time are not kept twice. Without it all lines are kept.
+             */
+            linesBefore?: number;
         };
         /** @description Why a handler failed. */
         ReportedFailure: {

@@ -33,6 +33,9 @@ class NotedReport:
         type (Literal['noted']):
         progress (Progress | Unset): How far something is.
         logs (list[LogLine] | Unset):
+        lines_before (int | Unset): Only where the report is made again since its answer was lost: how many lines were
+            told under the lease before these.
+            Lines that were kept the first time are not kept twice. Without it all lines are kept.
     """
 
     task: int
@@ -40,6 +43,7 @@ class NotedReport:
     type: Literal["noted"]
     progress: Progress | Unset = UNSET
     logs: list[LogLine] | Unset = UNSET
+    lines_before: int | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         task = self.task
@@ -59,6 +63,8 @@ class NotedReport:
                 logs_item = logs_item_data.to_dict()
                 logs.append(logs_item)
 
+        lines_before = self.lines_before
+
         field_dict: dict[str, Any] = {}
 
         field_dict.update(
@@ -72,6 +78,8 @@ class NotedReport:
             field_dict["progress"] = progress
         if logs is not UNSET:
             field_dict["logs"] = logs
+        if lines_before is not UNSET:
+            field_dict["linesBefore"] = lines_before
 
         return field_dict
 
@@ -101,12 +109,15 @@ class NotedReport:
         if _logs is not UNSET:
             logs = LazyList(LogLine.from_dict, _logs)
 
+        lines_before = d.pop("linesBefore", UNSET)
+
         noted_report = cls(
             task=task,
             token=token,
             type=type,
             progress=progress,
             logs=logs,
+            lines_before=lines_before,
         )
 
         return noted_report

@@ -121,6 +121,11 @@ class Statements:
             "select waiting_for, min(due_at) from {tasks} where execution = ? and status = 'pending' group by waiting_for"
         )
         self.next_rest = text("select min(due_at) from {steps} where task = ? and kind in ('sleep', 'wait') and due_at > ?")
+        self.lines = text(
+            "select count(*) from {events} e where e.execution = ? and e.id > coalesce("
+            "(select max(s.id) from {events} s where s.execution = ? and s.type = 'task.started' and s.task = ?), 0) "
+            "and e.type = 'log' and e.task = ?"
+        )
         self.signals = text("select {g} from {signals} g where g.execution = ? order by g.seq")
         self.signals_named = text("select {g} from {signals} g where g.execution = ? and g.name = ? and not g.taken order by g.seq")
         self.signal = text("select {g} from {signals} g where g.execution = ? and g.id = ?")

@@ -148,6 +148,10 @@ class SQLiteTransaction:
         ends: float | None = self._run.rows(self._sql.next_rest, (task, after))[0][0]
         return ends
 
+    def lines(self, execution: int, task: str) -> int:
+        count: int = self._run.rows(self._sql.lines, (execution, execution, task, task))[0][0]
+        return count
+
     def signals(self, execution: int, *, name: str | None = None, id: str | None = None) -> list[Signal]:
         if id is not None:
             found = self._run.rows(self._sql.signal, (execution, id))
