@@ -223,7 +223,7 @@ class Hold:
     def _sending_again(self, report: Report, error: Exception) -> Flow[Answer]:
         """Make a report whose try has just raised, until the store is within reach: what was worked for is not thrown away, and the
         lease is kept alive meanwhile."""
-        pause, leased, doubtful = FIRST_PAUSE, self.leased, False
+        pause, leased, doubtful, last = FIRST_PAUSE, self.leased, False, False
         while True:
             if isinstance(error, ContractError):
                 doubtful, report = True, told_again(report)
@@ -231,7 +231,9 @@ class Hold:
             log.warning("report is tried again: execution %s task %s: %s", *names, error, extra=ids(leased))
             yield self.until(self.pause(pause, by_stop=False))
             if self.gone:
-                self.check()
+                if last or not doubtful or self.end is not End.LOST:
+                    self.check()
+                last = True  # it may be this report that has ended the lease: one more try tells
             pause = min(2 * pause, LONGEST_PAUSE)
             try:
                 return self._obeyed((yield self._send(report)))

@@ -428,6 +428,26 @@ def test_a_report_that_is_answered_with_rubbish_is_made_again(bench: Bench, hand
     assert task.kinds[:2] == ["Stepped", "Stepped"]
 
 
+def fails_once(context: TaskContext) -> int:
+    if context.attempt == 1:
+        raise ValueError
+    return context.attempt
+
+
+@pytest.mark.parametrize("heartbeat", [0.01, PATIENCE])
+def test_a_failure_that_was_taken_and_answered_with_rubbish_is_not_called_lost(
+    bench: Bench, heartbeat: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether it is the report told again or a heartbeat that finds the lease gone."""
+    bench.leases.heartbeat_every = heartbeat
+    bench.leases.garbled = 1
+    task = bench.run(fails_once, max_retries=1)
+    bench.workers[0].stop(grace=PATIENCE)
+    assert (task.result, task.kinds) == (2, ["Failed", "Completed"])
+    said = [record.getMessage() for record in caplog.records if record.name == "blaxel_jobs.worker"]
+    assert [line.split(":")[0] for line in said if not line.startswith("handler failed")] == ["report is tried again"]
+
+
 @pytest.mark.parametrize("handler", [loses_it, aloses_it])
 def test_a_server_that_only_answers_rubbish_is_complained_of_until_the_lease_is_lost(
     bench: Bench, handler: Callable[..., Any], caplog: pytest.LogCaptureFixture
