@@ -1,6 +1,8 @@
 /** Handlers and workers, against a server of ours. */
 
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { type } from "arktype";
 import {
@@ -55,7 +57,82 @@ async function failure(
   return found!;
 }
 
+/** A proxy before the server, which does what it is asked. Its first answer to each report of a worker is a page instead. */
+async function behindPages(use: (url: string) => Promise<void>): Promise<void> {
+  const known = new Set<string>();
+  const isNew = (report: object) => {
+    const size = known.size;
+    return known.add(JSON.stringify({ ...report, linesBefore: undefined })).size > size;
+  };
+  const proxy = createServer(async (request, response) => {
+    const gone = new AbortController();
+    response.on("close", () => gone.abort());
+    try {
+      let body = "";
+      for await (const piece of request) body += piece;
+      const { host: _, connection: __, "content-length": ___, ...headers } = request.headers;
+      const answer = await fetch(new URL(request.url!, url), {
+        method: request.method!,
+        headers: headers as Record<string, string>,
+        body: body || null,
+        signal: gone.signal,
+      });
+      const text = await answer.text();
+      const reports: object[] = request.url!.endsWith("/leases/report") ? JSON.parse(body).reports : [];
+      if (reports.filter(isNew).length) response.end("<html>Soon.</html>");
+      else response.writeHead(answer.status, { "Jobs-Contract": "1", "Content-Type": "application/json" }).end(text);
+    } catch {
+      response.destroy();
+    }
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  try {
+    await use(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}/v0`);
+  } finally {
+    proxy.closeAllConnections();
+    proxy.close();
+  }
+}
+
 describe("steps", { concurrency: 8 }, () => {
+  test("a report whose answer is some page is made again, and counts once", async () => {
+    const ran: string[] = [];
+    const said: string[] = [];
+    const definition = defineJob({
+      name: "behind-pages",
+      maxRetries: 1,
+      retryDelay: 0,
+      run: async (step) => {
+        step.log.info("begun");
+        await step.run("one", () => {
+          ran.push("one");
+        });
+        await step.sleep("nap", 10);
+        if (step.attempt === 1) throw new Error("once");
+        return "done";
+      },
+    });
+    const direct = url;
+    await behindPages(async (url) => {
+      const worker = createWorker({ url, jobs: [definition], grace: 0, say: (_, line) => said.push(line) });
+      await worker.start();
+      try {
+        const execution = await (await createJobs({ url: direct }).job(definition).trigger(null)).wait();
+        assert.deepEqual([execution.status, execution.result, ran], ["completed", "done", ["one"]]);
+        assert.deepEqual(execution.recoveries, []);
+        const lines = (await execution.logs()).map(({ message }) => message);
+        assert.deepEqual(lines, ["begun", "begun"]);
+      } finally {
+        await worker.stop();
+      }
+    });
+    assert.ok(said.some((line) => line.startsWith("report is tried again: execution ")));
+    assert.deepEqual(
+      said.filter((line) => line.includes("lost") || line.includes("refused")),
+      [],
+    );
+  });
+
   test("s2-10: a step runs once, and its value is replayed at the next try", async () => {
     const ran: string[] = [];
     const definition = defineJob({

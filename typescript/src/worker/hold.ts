@@ -1,6 +1,6 @@
 /** A handler's hold on its task: its reports go out here, and what ends the hold reaches the handler here. */
 
-import { ConnectionFailed, LeaseLost, Unavailable } from "../errors.js";
+import { ConnectionFailed, ContractError, LeaseLost, Unavailable } from "../errors.js";
 import { Suspended } from "../handling.js";
 import type { Lease, Leases } from "./leases.js";
 import { LONGEST_PAUSE, type Say } from "./link.js";
@@ -120,13 +120,15 @@ export class Hold {
     if (!this.gone) await this.#send(noted).catch(() => {});
   }
 
-  /** Make a report, again and again while the store is out of reach: what was worked for is not thrown away, and the lease is kept
+  /** Make a report, again and again while the store is out of reach, or what answers is not it: what was worked for is not thrown away, and the lease is kept
    * alive meanwhile. */
   async #send(told: Told): Promise<ReportAnswer> {
     const { task, token, executionId, taskId } = this.lease;
+    let doubtful = false;
+    let last = false;
     for (let pause = 100; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
       try {
-        const answer = await this.#leases.report({ task, token, ...told } as Report);
+        const answer = await this.#leases.report({ task, token, ...told } as Report, doubtful);
         if (answer.suspended) this.finish("suspended");
         else if (answer.stop) this.finish("stopped");
         return answer;
@@ -135,11 +137,14 @@ export class Hold {
           this.finish("lost");
           this.check();
         }
-        if (!(error instanceof Unavailable || error instanceof ConnectionFailed)) throw error;
+        if (error instanceof ContractError) doubtful = true;
+        else if (!(error instanceof Unavailable || error instanceof ConnectionFailed)) throw error;
         this.#say("warning", `report is tried again: execution ${executionId} task ${taskId}: ${error.message}`);
       }
       await this.pause(pause, false);
-      if (this.gone) this.check();
+      if (!this.gone) continue;
+      if (last || !doubtful || this.end !== "lost") this.check();
+      last = true; // it may be this report that has ended the lease: one more try tells
     }
   }
 }

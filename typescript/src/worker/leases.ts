@@ -104,9 +104,10 @@ export class Leases {
   }
 
   /** Tell the server, together with what others tell at the same moment; waits for a server that does not answer. Throws LeaseLost,
-   * the RequestError that it is refused with, and ConnectionFailed once closed. */
-  report(report: Report): Promise<ReportAnswer> {
-    return this.#outbox.post(report);
+   * the RequestError that it is refused with, ContractError for an answer that cannot be read, and ConnectionFailed once closed.
+   * `doubtful`: after such an answer it is made again. */
+  report(report: Report, doubtful = false): Promise<ReportAnswer> {
+    return this.#outbox.post(report, doubtful);
   }
 
   /** Whether a heartbeat was answered, as who beats knows. */

@@ -20,6 +20,8 @@ export class Notes {
   readonly #send: (noted: Told) => Promise<void>;
   #progress: Schemas["Progress"] | undefined;
   #lines: Schemas["LogLine"][] = [];
+  /** Lines that went out. */
+  #told = 0;
   #since = 0;
   #sent = -EVERY;
   #sending: Promise<void> | undefined;
@@ -87,7 +89,9 @@ export class Notes {
       const progress = this.#progress;
       const logs = this.#lines.splice(0, MOST_LINES);
       this.#progress = undefined;
-      await this.#send({ type: "noted", ...(progress && { progress }), ...(logs.length && { logs }) });
+      const linesBefore = this.#told;
+      this.#told += logs.length;
+      await this.#send({ type: "noted", ...(progress && { progress }), ...(logs.length && { logs }), linesBefore });
       this.#sent = performance.now();
     }
     this.#sending = undefined;

@@ -22,7 +22,7 @@ interface Letter {
   report: Report;
   text: string;
   size: number;
-  /** It was sent, and no answer came: it may have been taken. */
+  /** It was sent, and no answer came that can be read: it may have been taken. */
   doubtful: boolean;
   resolve(answer: ReportAnswer): void;
   reject(error: unknown): void;
@@ -41,15 +41,16 @@ export class Outbox {
     this.#link = link;
   }
 
-  /** Throws LeaseLost, the RequestError that it is refused with, and ConnectionFailed once closed. */
-  post(report: Report): Promise<ReportAnswer> {
+  /** Throws LeaseLost, the RequestError that it is refused with, ContractError for an answer that cannot be read, and
+   * ConnectionFailed once closed. `doubtful`: after such an answer it is made again. */
+  post(report: Report, doubtful = false): Promise<ReportAnswer> {
     if (this.#closing.signal.aborted || (this.#link.isDown && !isPatient(report))) {
       return Promise.reject(new ConnectionFailed("there is no server to report to"));
     }
-    const text = JSON.stringify(report);
+    const text = encoded(report, doubtful);
     const size = text.length * 3 < MOST_BYTES / 4 ? text.length * 3 : bytes.encode(text).length;
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ report, text, size, doubtful: false, resolve, reject });
+      this.#waiting.push({ report, text, size, doubtful, resolve, reject });
       if (!this.#sending) this.#send();
     });
   }
@@ -95,7 +96,7 @@ export class Outbox {
           return;
         }
         this.#link.failed(error);
-        if (!(error instanceof ConnectionFailed) || error.sent) for (const letter of left) letter.doubtful = true;
+        if (!(error instanceof ConnectionFailed) || error.sent) left.forEach(doubt);
         this.#giveUp(error, (letter) => !isPatient(letter.report));
         for (const letter of left) if (!isPatient(letter.report)) letter.reject(error);
         left = left.filter((letter) => isPatient(letter.report));
@@ -111,8 +112,12 @@ export class Outbox {
   async #once(batch: Letter[]): Promise<ReportAnswer[]> {
     const text = `{"reports":[${batch.map((letter) => letter.text).join(",")}]}`;
     const { answers } = await this.#connection.perform("POST /leases/report answers", {}, { text, timeout: ANSWERED_WITHIN });
-    if (answers.length !== batch.length) {
-      throw new ContractError(`${batch.length} reports were answered with ${answers.length} answers`);
+    if (
+      !Array.isArray(answers) ||
+      answers.length !== batch.length ||
+      answers.some((answer) => typeof answer !== "object" || !answer)
+    ) {
+      throw new ContractError(`the answer to ${batch.length} reports is not that of the contract`);
     }
     return answers;
   }
@@ -120,7 +125,10 @@ export class Outbox {
   /** One of them is to blame: each goes alone, so that it is only that one's error. */
   async #refused(batch: Letter[], error: unknown): Promise<void> {
     if (batch.length === 1) batch[0]!.reject(error);
-    else for (const letter of batch) await this.#deliver([letter]);
+    else {
+      if (error instanceof ContractError) batch.forEach(doubt);
+      for (const letter of batch) await this.#deliver([letter]);
+    }
   }
 
   #giveUp(error: unknown, which: (letter: Letter) => boolean): void {
@@ -132,6 +140,16 @@ export class Outbox {
 /** It is worth waiting for a server. A task that is given back comes back by itself when its lease runs out. */
 function isPatient(report: Report): boolean {
   return report.type !== "released";
+}
+
+/** Lines of a log say which they are only where they may be there already. */
+function encoded(report: Report, doubtful: boolean): string {
+  return JSON.stringify(report.type === "noted" && !doubtful ? { ...report, linesBefore: undefined } : report);
+}
+
+function doubt(letter: Letter): void {
+  letter.doubtful = true;
+  letter.text = encoded(letter.report, true);
 }
 
 function settle(letter: Letter, answer: ReportAnswer): void {
