@@ -1,7 +1,11 @@
 """What a store remembers of running tasks is what the file says, whoever wrote it last."""
 
+import contextlib
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -11,7 +15,10 @@ from blaxel_jobs.errors import Unavailable
 from blaxel_jobs.stores.base import Transaction
 from blaxel_jobs.stores.sql import known
 from blaxel_jobs.stores.sql.sqlite import SQLiteStore
+from tests.chaos.processes import Program
+from tests.clocks import ManualClock
 
+from .hammer import Hammer
 from .samples import WORKSPACE, add, apply, claim, due, move, new, report
 
 
@@ -173,3 +180,25 @@ def test_no_more_is_kept_than_is_bounded(store: SQLiteStore, monkeypatch: pytest
     assert looks(store, tasks[0].lease) == 0
     claim(store, 5)
     assert looks(store, tasks[0].lease) == 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_engines_that_take_turns_on_a_file_know_nothing_that_is_not_so(seed: int, path: Path) -> None:
+    rng, clock = Random(seed), ManualClock()
+    hammers = [Hammer(path, clock, rng, f"w{number}") for number in range(2)]
+    for _ in range(100):
+        hammer = rng.choice(hammers)
+        for _ in range(rng.choice([1, 1, 8])):
+            hammer.hit([lease for other in hammers for lease in other.leases])
+        clock.advance(rng.choice([0.0, 0.0, 0.5, 3.0]))
+    assert sum(hammer.store.found for hammer in hammers) > 30
+    for hammer in hammers:
+        hammer.engine.close()
+
+
+def test_processes_that_hammer_one_file_know_nothing_that_is_not_so(path: Path, tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "tests.stores.hammer", str(path))
+    with contextlib.ExitStack() as stack:
+        running = [stack.enter_context(Program(tmp_path, *command, str(seed), "100", stdout=subprocess.PIPE)) for seed in range(2)]
+        for program in running:
+            assert int(program.stdout.read() or 0) > 0, program.log.read_text()
