@@ -8,13 +8,16 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
-from blaxel_jobs.core.records import LeaseRef
-from blaxel_jobs.core.states import OPEN, Claimed, Lost, pause
+from blaxel_jobs.core import states
+from blaxel_jobs.core.records import Failure, LeaseRef, Spec
+from blaxel_jobs.core.states import OPEN, Claimed, Lost, Retried, Woken, pause
 from blaxel_jobs.errors import Unavailable
 from blaxel_jobs.stores.base import Transaction
 from blaxel_jobs.stores.sql import known
 from blaxel_jobs.stores.sql.sqlite import SQLiteStore
+from blaxel_jobs.words import FailureKind
 from tests.chaos.processes import Program
 from tests.clocks import ManualClock
 
@@ -180,6 +183,33 @@ def test_no_more_is_kept_than_is_bounded(store: SQLiteStore, monkeypatch: pytest
     assert looks(store, tasks[0].lease) == 0
     claim(store, 5)
     assert looks(store, tasks[0].lease) == 2
+
+
+def test_no_more_executions_are_kept_than_is_bounded(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "MOST", 10)
+    for number in range(15):
+        add(store, (new(f"large{number}")[0], [replace(new("x")[1][0], input='"' + "x" * known.LARGEST + '"')]))
+    for _ in range(15):
+        claim(store)
+        assert len(store.known._executions) <= 10
+
+
+def test_what_is_large_is_not_kept(store: SQLiteStore) -> None:
+    large = "x" * known.LARGEST
+    failed = Retried(Failure(FailureKind.ERROR, "ValueError", large), 3.0)
+    assert looks(store, a_lease(store)) == 0
+    add(store, new("b", spec=Spec(single=True, custom={"note": large})), new("c"))
+    of_large, task = claim(store, 2)
+    assert looks(store, of_large.lease) == 2
+    assert looks(store, task.lease) == 0
+    report(store, [task.lease], failed)
+    with store.begin() as transaction:
+        ((waits, execution),) = transaction.due(5.0, None, 1)
+        execution, woken = states.move(execution, waits, Woken(), 5.0)
+        transaction.save([execution], [woken], [])
+    (again,) = claim(store)
+    assert again.attempt == 2
+    assert looks(store, again.lease) == 2
 
 
 @pytest.mark.parametrize("seed", range(3))

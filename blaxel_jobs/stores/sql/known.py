@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from ...core.records import Execution, Task
@@ -10,9 +11,10 @@ from ...words import JobStatus
 from .columns import Row
 
 MOST: Final = 2000
-"""Tasks that are kept; with more, all are forgotten, and read when they are reported."""
+"""Tasks that are kept, and executions; with more, all are forgotten, and read when they are reported."""
 LARGEST: Final = 16 * 1024
-"""Characters of the input of a task that is kept."""
+"""Characters of the input and the errors of a task that is kept; and of the spec and the errors of an execution."""
+_encode: Final = msgspec.json.Encoder().encode
 
 Rests = dict[int, Row]
 """What seldom changes of records, as it stands in the table, by their numbers."""
@@ -54,16 +56,18 @@ class Known:
         """These were written, with these rests."""
         of_executions, of_tasks = rests
         for execution in executions:
-            if execution.running:
-                self._executions[execution.seq] = execution, of_executions[execution.seq]
+            rest = of_executions[execution.seq]
+            if execution.running and self._is_kept(execution, rest):
+                self._executions[execution.seq] = execution, rest
             else:
                 self._executions.pop(execution.seq, None)
         for task in tasks:
-            if task.status is JobStatus.RUNNING and len(task.input) <= LARGEST:
-                self._tasks[task.seq] = task, of_tasks[task.seq]
+            rest = of_tasks[task.seq]
+            if task.status is JobStatus.RUNNING and len(task.input) + _errors(rest) <= LARGEST:
+                self._tasks[task.seq] = task, rest
             else:
                 self._tasks.pop(task.seq, None)
-        if len(self._tasks) > MOST:
+        if len(self._tasks) > MOST or len(self._executions) > MOST:
             self.forget()
 
     def extended(self, tasks: Iterable[int], until: float) -> None:
@@ -72,3 +76,13 @@ class Known:
             known = self._tasks.get(seq)
             if known is not None:
                 self._tasks[seq] = replace(known[0], due_at=until), known[1]
+
+    def _is_kept(self, execution: Execution, rest: Row) -> bool:
+        room = LARGEST - _errors(rest)
+        return room >= 0 and (execution.seq in self._executions or len(_encode(execution.spec)) <= room)
+
+
+def _errors(rest: Row) -> int:
+    """Characters of what stands last: the error, and those before it or the recoveries."""
+    *_, error, others = rest
+    return len(error or "") + len(others or "")
