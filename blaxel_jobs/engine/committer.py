@@ -23,6 +23,9 @@ log = logging.getLogger("blaxel_jobs.engine")
 
 MAX_CREATE_ROWS: Final = 1000
 """Creates join a batch until it has this many rows; a single larger one goes alone."""
+_LOOK: Final = 1.0
+"""Seconds after which a thread that is not woken looks whether it was answered."""
+_NONE: Final = object()
 
 Apply = Callable[[Sequence[Command]], list[Any]]
 """Commits commands in one transaction: an outcome for each, an exception where it could not be done.
@@ -74,13 +77,14 @@ class _Caller:
     """A thread that waits for its outcome.
 
     Those of a batch wake each other, one after the other: all at once they would stand in line for the interpreter's lock, and the
-    next commit behind them at each of its statements. Not the main thread, whose wait a signal may end: it has no follower.
+    next commit behind them at each of its statements. Not the main thread, whose wait a signal may end: it has no follower. Another
+    thread can be ended by an exception that is set from outside, even while it wakes its follower: that one looks for itself.
     """
 
     __slots__ = ("_awake", "follower", "follows", "outcome")
 
     def __init__(self) -> None:
-        self.outcome: Any = None
+        self.outcome: Any = _NONE
         self.follows = threading.get_ident() != threading.main_thread().ident
         self.follower: _Caller | None = None
         self._awake = threading.Lock()
@@ -91,10 +95,12 @@ class _Caller:
 
     def wait(self) -> Any:
         try:
-            self._awake.acquire()
+            while not self._awake.acquire(timeout=_LOOK) and self.outcome is _NONE:
+                pass
         finally:
-            if self.follower is not None:
-                self.follower.wake()
+            follower, self.follower = self.follower, None  # an outcome that is raised keeps this alone
+            if follower is not None:
+                follower.wake()
         return self.outcome
 
 
@@ -218,20 +224,22 @@ def _unwrap(outcome: Any) -> Any:
 def _answer(batch: list[_Waiting], outcomes: list[Any]) -> None:
     """Hand every waiter its outcome; those of one loop in one callback. A loop that is gone has nobody left to tell."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
-    line: list[_Caller] = []
+    line: list[tuple[_Caller, Any]] = []
     for (_, waiter), outcome in zip(batch, outcomes, strict=True):
         if isinstance(waiter, _Caller):
-            waiter.outcome = outcome
             if waiter.follows:
-                line.append(waiter)
+                line.append((waiter, outcome))
             else:
+                waiter.outcome = outcome
                 waiter.wake()
         else:
             by_loop.setdefault(waiter.get_loop(), []).append((waiter, outcome))
-    for caller, follower in pairwise(line):
+    for (caller, _), (follower, _) in pairwise(line):
         caller.follower = follower
+    for caller, outcome in line:  # by now each knows its follower
+        caller.outcome = outcome
     if line:
-        line[0].wake()
+        line[0][0].wake()
     for loop, answers in by_loop.items():
         try:
             loop.call_soon_threadsafe(_resolve, answers)

@@ -1,8 +1,11 @@
 """Group commit: every caller gets its own outcome, whatever happens to the others."""
 
 import asyncio
+import ctypes
+import gc
 import signal
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
@@ -139,6 +142,69 @@ def test_a_caller_that_a_signal_interrupts_holds_up_nobody(disk: Disk, grouped: 
         disk.gate.set()
         assert [each.result(PATIENCE) for each in (first, before, interrupting)] == ["first", "before", "behind"]
     assert disk.batches == [["first"], ["before", "interrupted", "behind"]]
+
+
+@pytest.mark.parametrize("on_its_way_out", [False, True])
+def test_a_thread_that_is_ended_from_outside_keeps_nobody_waiting(disk: Disk, grouped: Grouped, on_its_way_out: bool) -> None:
+    wake, ended = _Caller.wake, threading.Event()
+
+    def end(ident: int | None) -> None:
+        assert ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident or 0), ctypes.py_object(SystemExit)) == 1
+
+    def submit() -> None:
+        try:
+            grouped.submit(Urgent("ended"))
+        except SystemExit:
+            ended.set()
+
+    def ended_before(caller: _Caller) -> None:
+        if threading.current_thread() is thread:
+            end(thread.ident)
+        wake(caller)
+
+    thread = threading.Thread(target=submit)
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(10) as pool:
+        first = occupy(disk, grouped, pool)
+        thread.start()
+        until_queued(grouped, 1)
+        behind = [pool.submit(grouped.submit, Urgent(name)) for name in ("b", "c")]
+        until_queued(grouped, 3)
+        if on_its_way_out:
+            patch.setattr(_Caller, "wake", ended_before)
+        else:
+            end(thread.ident)
+        disk.gate.set()
+        assert [each.result(PATIENCE) for each in (first, *behind)] == ["first", "b", "c"]
+        thread.join(PATIENCE)
+    assert ended.is_set()
+
+
+def test_an_error_does_not_keep_the_outcomes_of_others(disk: Disk, grouped: Grouped) -> None:
+    class Outcome:
+        """One that can be watched."""
+
+    outcome = Outcome()
+    kept = weakref.ref(outcome)
+    with ThreadPoolExecutor(10) as pool:
+        first = occupy(disk, grouped, pool)
+        bad = pool.submit(grouped.submit, Urgent("bad"))
+        until_queued(grouped, 1)
+        another = pool.submit(grouped.submit, Urgent(outcome))
+        until_queued(grouped, 2)
+        del outcome
+        disk.gate.set()
+        assert (first.result(PATIENCE), another.result(PATIENCE)) == ("first", kept())
+        error = bad.exception(PATIENCE)
+
+    async def next_one() -> None:
+        await grouped.asubmit(Urgent("next"))
+
+    asyncio.run(next_one())  # until then the committer has its last batch
+    disk.batches.clear()
+    del another
+    gc.collect()
+    assert isinstance(error, NotFound)
+    assert kept() is None
 
 
 def test_a_large_create_goes_alone_and_after_what_is_urgent(disk: Disk, grouped: Grouped) -> None:
