@@ -275,6 +275,11 @@ class Step(Struct, frozen=True, kw_only=True, gc=False):
     due_at: float | None = None
     """When the sleep, or the wait, ends."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of its name and its value."""
+        return _size(self.name) + (0 if self.value is None else _size(self.value))
+
 
 RESTS: Final = ("sleep", "wait")
 """The kinds of steps that may still go on, without a worker."""

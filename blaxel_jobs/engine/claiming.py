@@ -1,7 +1,9 @@
 """Leases: tasks are claimed, held, and taken back; and what else comes by itself with time."""
 
+from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from ..core import states
@@ -10,6 +12,7 @@ from ..core.reports import Holding
 from ..stores.base import MAX_BYTES
 from ..words import JobStatus
 from .commands import Claim, Extend, Tick, Ticked
+from .journals import Journals
 from .reporting import fail_fast, take_over
 from .scope import Outcome, Scope
 from .work import Work
@@ -18,6 +21,7 @@ TICK_LIMIT: Final = 500
 """Tasks that are due and taken up in one transaction; the loop comes again at once for more."""
 PARK_LIMIT: Final = 250
 """Tasks that are parked in one transaction: heartbeats and reports wait for it. An execution is parked as a whole."""
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def extend(scope: Scope, commands: list[Extend]) -> list[Outcome]:
@@ -79,12 +83,13 @@ def claim(scope: Scope, commands: list[Claim]) -> list[Outcome]:
 def _claim(scope: Scope, command: Claim, room: int) -> tuple[list[Leased] | None, int]:
     """What it is answered, and how many tasks may still be parked then."""
     leased: list[Leased] = []
-    window = command.limit
+    window, size = command.limit, 0
     while True:
         found = scope.transaction.claimable(command.workspace, command.jobs, window, command.execution)
         work = scope.work(found)
         refused: dict[int, Execution] = {}
-        leased += _take(scope, work, [task for task, _ in found], command, leased, refused)
+        more, size = _take(scope, work, [task for task, _ in found], command, command.limit - len(leased), size, refused)
+        leased += more
         for execution in refused.values():
             if room > 0:
                 room -= scope.slots.park(work, execution)
@@ -97,28 +102,39 @@ def _claim(scope: Scope, command: Claim, room: int) -> tuple[list[Leased] | None
 
 
 def _take(
-    scope: Scope, work: Work, found: list[Task], command: Claim, before: list[Leased], refused: dict[int, Execution]
-) -> list[Leased]:
-    """Of the tasks that were found those that get a slot, beside those that were taken `before`, as far as they are wanted."""
-    taken: list[Task] = []
-    most, size = command.limit - len(before), sum(len(leased.input) for leased in before)
+    scope: Scope, work: Work, found: list[Task], command: Claim, most: int, size: int, refused: dict[int, Execution]
+) -> tuple[list[Leased], int]:
+    """Of the tasks that were found those that get a slot, as many as are wanted and as fit beside those that were taken before,
+    which have this size: one in any case. And the size of all of them."""
+    taken: list[tuple[Task, Sequence[Step]]] = []
+    journals = Journals(scope.transaction, found)
     for task in found:
         execution = work.executions[task.execution]
         if execution.seq in refused:
             continue
-        if len(taken) == most or ((before or taken) and size + task.size > MAX_BYTES):
+        if len(taken) == most:
+            break
+        steps = journals.of(task, MAX_BYTES - size)
+        adds = _size(task, execution, steps)
+        if size and size + adds > MAX_BYTES:
             break
         admitted = scope.slots.take(_bound(scope, execution))
         if admitted is None:
             refused[execution.seq] = execution
         else:
             work.executions[execution.seq] = admitted
-            taken.append(task)
-            size += task.size
-    steps = _steps_of(scope, [task.seq for task in taken if task.attempt])
+            taken.append((task, steps))
+            size += adds
     event = states.Claimed(command.worker, scope.now + command.lease)
-    changes = [work.step(task, event) for task in taken]
-    return [Leased.of(change.task, change.execution, scope.now, steps.get(change.task.seq, ())) for change in changes]
+    changes = [(work.step(task, event), steps) for task, steps in taken]
+    return [Leased.of(change.task, change.execution, scope.now, steps) for change, steps in changes], size
+
+
+def _size(task: Task, execution: Execution, steps: Sequence[Step]) -> int:
+    """Bytes of what goes to the worker with this task."""
+    custom, env = execution.spec.custom, execution.spec.env
+    own = 0 if custom is None and env is None else len(_encode((custom, env)))
+    return task.size + own + sum(step.size for step in steps)
 
 
 def _bound(scope: Scope, execution: Execution) -> Execution:
@@ -127,10 +143,3 @@ def _bound(scope: Scope, execution: Execution) -> Execution:
         return execution
     definition = scope.definition_of(execution.workspace, execution.job)
     return execution if definition is None else replace(execution, policy=execution.policy.over(definition.policy))
-
-
-def _steps_of(scope: Scope, tasks: list[int]) -> dict[int, list[Step]]:
-    steps: dict[int, list[Step]] = {}
-    for step in scope.transaction.steps(tasks) if tasks else ():
-        steps.setdefault(step.task, []).append(step)
-    return steps

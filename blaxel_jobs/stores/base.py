@@ -16,7 +16,7 @@ from ..core.records import Definition, Event, Execution, LeaseRef, Signal, Step,
 from ..words import JobStatus, WaitingFor
 
 MAX_BYTES: Final = 8 * 1024 * 1024
-"""The inputs and results that one read of tasks carries."""
+"""The inputs and results that one read of tasks carries; and what one claim hands out, with steps, metadata and environment."""
 
 
 class Order(StrEnum):

@@ -1,14 +1,18 @@
 """Answers have a size, however large the execution is."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
 
-from blaxel_jobs.core.reports import Completed
+from blaxel_jobs.core.records import Leased
+from blaxel_jobs.core.reports import Completed, Released, Stepped
 from blaxel_jobs.engine.commands import Tell
+from blaxel_jobs.engine.journals import Journals
 from blaxel_jobs.errors import IdempotencyConflict
 from blaxel_jobs.stores.base import MAX_BYTES
+from blaxel_jobs.words import WaitingFor
 
 from .conftest import WORKSPACE, Harness
 
@@ -75,3 +79,74 @@ def test_a_repeated_create_is_compared_in_parts(harness: Harness) -> None:
     assert (again["executionId"], again["disposition"]) == (first["executionId"], "existing")
     with pytest.raises(IdempotencyConflict):
         harness.create(key="k", tasks=[*inputs[:-1], {**inputs[-1], "n": -1}])
+
+
+def again(harness: Harness, id: str, steps: dict[int, int], text: str = "x" * LARGE) -> None:
+    """Have every task given back that is ready; those at these places store so many steps before."""
+    for leased in harness.claim():
+        for number in range(steps.get(leased.index, 0)):
+            harness.tell(leased, Stepped(f"step {number}", f'"{text}"'))
+        harness.tell(leased, Released())
+
+
+def claims(harness: Harness, **arguments: Any) -> Iterator[list[Leased]]:
+    """What one claim after the other hands out."""
+    while leased := harness.claim(**arguments):
+        yield leased
+
+
+def test_a_claim_counts_what_was_stored(harness: Harness) -> None:
+    id = harness.create(tasks=[{}] * 10)["executionId"]
+    again(harness, id, {0: 1, 1: 2, 2: 3, 3: 3, 5: 10, 7: 4, 8: 4})
+    found = list(claims(harness))
+    assert [[leased.index for leased in some] for some in found] == [[0, 1, 2], [3, 4], [5], [6, 7, 8, 9]]
+    assert [len(leased.steps) for some in found for leased in some] == [1, 2, 3, 3, 0, 10, 0, 4, 4, 0]
+    assert {leased.attempt for some in found for leased in some} == {1}
+
+
+def test_steps_that_do_not_fit_are_hardly_read(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    id = harness.create(tasks=[{}] * 100)["executionId"]
+    again(harness, id, dict.fromkeys(range(100), 1), "x" * (LARGE // 2))
+    read: list[int] = []
+    steps = Journals._more
+
+    def noted(journals: Journals, first: int, room: int) -> None:
+        steps(journals, first, room)
+        read.append(len(journals._read))
+
+    monkeypatch.setattr(Journals, "_more", noted)
+    assert [len(some) for some in claims(harness)] == [16] * 6 + [4]
+    assert sum(read) < 130
+
+
+def test_small_steps_are_read_at_once(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    id = harness.create(tasks=[{}] * 100)["executionId"]
+    again(harness, id, dict.fromkeys(range(100), 2), "small")
+    reads: list[int] = []
+    steps = Journals._more
+
+    def noted(journals: Journals, first: int, room: int) -> None:
+        steps(journals, first, room)
+        reads.append(len(journals._read))
+
+    monkeypatch.setattr(Journals, "_more", noted)
+    (leased,) = claims(harness)
+    assert [len(each.steps) for each in leased] == [2] * 100
+    assert reads == [2, 8, 32, 58]
+
+
+def test_a_claim_counts_what_every_task_of_an_execution_gets(harness: Harness) -> None:
+    harness.create(tasks=[{}] * 20, metadata={"note": "x" * LARGE})
+    assert [len(some) for some in claims(harness)] == [8, 8, 4]
+
+
+def test_what_does_not_fit_takes_no_slot(harness: Harness) -> None:
+    harness.define(concurrency=2)
+    ids = [harness.create()["executionId"] for _ in range(3)]
+    again(harness, ids[0], {0: 5})
+    for id in ids[:2]:
+        harness.do("pause", id)
+        harness.do("resume", id)
+    first, second = claims(harness)
+    assert [[leased.execution_id for leased in some] for some in (first, second)] == [[ids[0]], [ids[1]]]
+    assert harness.waits(*ids) == [None, None, WaitingFor.CONCURRENCY]
