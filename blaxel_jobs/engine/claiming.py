@@ -15,6 +15,7 @@ from .commands import Claim, Extend, Tick, Ticked
 from .journals import Journals
 from .reporting import fail_fast, take_over
 from .scope import Outcome, Scope
+from .slots import WAKE_LIMIT
 from .work import Work
 
 TICK_LIMIT: Final = 500
@@ -71,30 +72,37 @@ def _take_back(scope: Scope, work: Work, task: Task) -> None:
 
 def claim(scope: Scope, commands: list[Claim]) -> list[Outcome]:
     """A list of Leased to each, or None where there may be more that has a slot."""
+    scope.go_on()
     scope.give_back()
     outcomes: list[Outcome] = []
-    room = PARK_LIMIT
+    room, line = PARK_LIMIT, WAKE_LIMIT
     for command in commands:
-        leased, room = _claim(scope, command, room)
-        outcomes.append(leased)
+        most = command.limit
+        if scope.wakes_more:  # what is behind those that were just woken may have come later than who is parked
+            most = min(most, line)
+        leased: list[Leased] | None = None
+        if most:
+            leased, room = _claim(scope, command, most, room)
+        line -= len(leased or ())
+        outcomes.append(leased or (None if scope.wakes_more else leased))
     return outcomes
 
 
-def _claim(scope: Scope, command: Claim, room: int) -> tuple[list[Leased] | None, int]:
+def _claim(scope: Scope, command: Claim, most: int, room: int) -> tuple[list[Leased] | None, int]:
     """What it is answered, and how many tasks may still be parked then."""
     leased: list[Leased] = []
-    window, size = command.limit, 0
+    window, size = most, 0
     while True:
         found = scope.transaction.claimable(command.workspace, command.jobs, window, command.execution)
         work = scope.work(found)
         refused: dict[int, Execution] = {}
-        more, size = _take(scope, work, [task for task, _ in found], command, command.limit - len(leased), size, refused)
+        more, size = _take(scope, work, [task for task, _ in found], command, most - len(leased), size, refused)
         leased += more
         for execution in refused.values():
             if room > 0:
                 room -= scope.slots.park(work, execution)
         work.save()
-        if not refused or len(leased) == command.limit:
+        if not refused or len(leased) == most:
             return leased, room
         if room <= 0:
             return leased or None, room

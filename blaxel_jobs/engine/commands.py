@@ -138,8 +138,8 @@ class FoldTallies(Command, frozen=True):
 
 
 class WakeParked(Command, frozen=True):
-    """The limits of these jobs are not what was known here: put those that wait for a slot back in line, as far as there is one.
-    Answers None."""
+    """The limits of these jobs are not what was known here: put those that wait for a slot back in line, as far as there is one;
+    and those that transactions before left parked. Answers None."""
 
     jobs: tuple[tuple[str, str], ...]
     """Workspace and name of each."""

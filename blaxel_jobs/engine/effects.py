@@ -1,13 +1,16 @@
 """What a batch is given, and what others are told of it once it is committed."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
 from ..core.ports import Rng
 from ..core.records import Definition, Event, Execution, LeaseRef
 from ..stores.base import Tally
+
+Gate = tuple[str, str, str | None]
+"""(workspace, job, concurrency key): None for the job itself."""
 
 
 class Created(Struct, frozen=True, gc=False):
@@ -27,6 +30,8 @@ class Rules(Struct, frozen=True):
     max_recoveries: int
     count: Callable[[Iterable["Told"], float], list[Tally]]
     """The rows that these events change at a time."""
+    waking: Mapping[Gate, float]
+    """Gates at which transactions before left some parked that have room by now, and how many may be put back in line."""
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -59,6 +64,8 @@ class Effects(Struct):
     removed: list[tuple[str, str]] = []
     """(workspace, id) of executions that are no more."""
     defined: list[Definition] = []
+    waking: dict[Gate, float] = {}
+    """Gates at which some were put back in line, and how many more may be: none, where all were that have room."""
     due: float = math.inf
     """When the first of what began to wait here is due, on the wall clock."""
     tallies: list[Tally] = []

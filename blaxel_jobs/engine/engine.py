@@ -19,7 +19,7 @@ from ..core.views import View, unknown_view, update_view
 from ..errors import JobsError, StoreError, Unavailable, WouldDeadlock
 from ..stores import JobStore, artifacts_of
 from ..words import JobStatus, WaitingFor
-from . import streams
+from . import streams, waking
 from .arrivals import Arrivals
 from .batch import apply
 from .commands import Claim, Command, Tell
@@ -34,6 +34,7 @@ from .scope import Outcome
 from .shared import SharedWaits
 from .verbs import OPERATIONS, Commit, CommitAll, Read, Until, Verb
 from .waiters import LoopWaiter, ThreadWaiter, Waiters
+from .waking import Waking
 
 if TYPE_CHECKING:
     from ..define import JobDef
@@ -112,12 +113,13 @@ class Engine:
         self._committer: Committer = Grouped(self._apply) if store.shared else Inline(self._apply)
         self.definitions = Definitions(store, self.submit, clock.now)
         self.counting = new_counting(new_id(), shared=store.shared)
-        self._rules = Rules(new_id, rng, self.definitions.get, max_recoveries, self.counting.count)
+        self._waking = Waking(self.submit)
+        self._rules = Rules(new_id, rng, self.definitions.get, max_recoveries, self.counting.count, self._waking.gates)
         shared: list[Loop] = []
         if store.shared:
             # What was deleted while nobody was there to remove its artifacts.
             shared = [SharedWaits(self.waiters, store), self.definitions, Once(self.artifacts.sweep)]
-        self._loops = Loops([Timers(self), Folding(self), *shared], clock, rng)
+        self._loops = Loops([Timers(self), Folding(self), *shared, self._waking], clock, rng)
         self._owns_store = owns_store
         self._closed = False
 
@@ -329,8 +331,7 @@ class Engine:
             self.arrivals.wake(effects.ready)
             if listeners.ready:
                 _call(listeners.ready, effects.ready)
-        if effects.due < math.inf:
-            self._loops.hasten(effects.due - self.clock.now())
+        self._hasten(effects)
         if effects.told:
             _call(listeners.told, effects.told)
         if effects.revoked:
@@ -339,6 +340,13 @@ class Engine:
             _call(listeners.stopped, effects.stopped)
         if effects.removed:
             _call(listeners.removed, effects.removed)
+
+    def _hasten(self, effects: Effects) -> None:
+        """Tell the loops what there is to do."""
+        if effects.waking and self._waking.keep(effects.waking):
+            self._loops.hasten(0.0, waking.PLACE)
+        if effects.due < math.inf:
+            self._loops.hasten(effects.due - self.clock.now())
 
     def _remove_artifacts(self, removed: Sequence[tuple[str, str]]) -> None:
         for workspace in dict.fromkeys(workspace for workspace, _ in removed):

@@ -67,13 +67,13 @@ class Loops:
         """Call every loop; return the seconds until one of them has something to do, by what is known now: inf for nothing."""
         return max(0.0, min(self._call(loop) for loop in self._loops))
 
-    def hasten(self, seconds: float) -> None:
-        """The first loop has something to do in so many seconds, perhaps sooner than it knew. From any thread."""
+    def hasten(self, seconds: float, place: int = 0) -> None:
+        """The loop at this place has something to do in so many seconds, perhaps sooner than it knew. From any thread."""
         at = self._clock.monotonic() + seconds
         with self._lock:
-            if self._thread is None or self._due[0] <= at:
+            if self._thread is None or self._due[place] <= at:
                 return
-            self._due[0] = at
+            self._due[place] = at
         self._woken.set()
 
     def _poll_due(self) -> float:

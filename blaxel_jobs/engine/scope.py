@@ -1,5 +1,6 @@
 """What the handlers of a batch's commands share: the transaction, the time, the rules, and what is noted on the way."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -7,8 +8,8 @@ from ..core.records import Definition, Execution, Task
 from ..errors import JobsError, NotFound
 from ..stores.base import Transaction
 from .commands import Command
-from .effects import Effects, Rules
-from .slots import DefinitionOf, Gate, Slots
+from .effects import Effects, Gate, Rules
+from .slots import DefinitionOf, Slots
 from .work import Work
 
 Outcome = Any | JobsError
@@ -40,7 +41,7 @@ class Scope:
         self.definition_of = rules.definition_of
         """The job's definition, as it is by now."""
         self._slots: Slots | None = None
-        self._left: dict[Gate, None] = {}
+        self._left: dict[Gate, float] = {}
 
     @property
     def slots(self) -> Slots:
@@ -65,7 +66,7 @@ class Scope:
 
     def reconsider(self, workspace: str, job: str) -> None:
         """Note that more of a job may have a slot, of its keys too."""
-        self._left[workspace, job, None] = None
+        self._left[workspace, job, None] = math.inf
 
     def find(self, command: OnExecution) -> Execution:
         """The execution that a command names. Raises NotFound."""
@@ -82,13 +83,23 @@ class Scope:
     def leaves(self, execution: Execution) -> None:
         """Note that others may have the place of this execution."""
         for gate, _ in self.slots.gates(execution):
-            self._left[gate] = None
+            self._left[gate] = math.inf
+
+    def go_on(self) -> None:
+        """Wake those, too, that transactions before left parked, having woken enough."""
+        if self.rules.waking:
+            self._left = {**self.rules.waking, **self._left}
 
     def give_back(self) -> None:
-        """Wake those that are parked behind the ones that left."""
+        """Wake those that are parked behind the ones that left, as far as one transaction does."""
         if self._left:
-            left, self._left = list(self._left), {}
-            self.slots.wake(self.work(), left)
+            left, self._left = self._left, {}
+            self.effects.waking.update(self.slots.wake(self.work(), left))
+
+    @property
+    def wakes_more(self) -> bool:
+        """Are there some with room that are left to another transaction."""
+        return any(more > 0 for more in self.effects.waking.values())
 
 
 def _known(defined: Mapping[tuple[str, str], Definition], before: DefinitionOf) -> DefinitionOf:

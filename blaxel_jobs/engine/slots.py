@@ -7,7 +7,7 @@ back wakes the first that are parked, in the same transaction. Slots in use are 
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from msgspec.structs import replace
@@ -16,14 +16,15 @@ from ..core import states
 from ..core.records import Definition, Execution
 from ..stores.base import Transaction
 from ..words import JobStatus, WaitingFor
+from .effects import Gate
 from .work import Work
 
-WINDOW: Final = 200
+WINDOW: Final = 250
 """Parked executions that are looked at for one free slot, before more of them are."""
+WAKE_LIMIT: Final = 250
+"""Tasks that are put back in line in one transaction: heartbeats and reports wait for it. An execution is woken as a whole."""
 
 DefinitionOf = Callable[[str, str], Definition | None]
-Gate = tuple[str, str, str | None]
-"""(workspace, job, concurrency key): None for the job itself."""
 
 
 class Slots:
@@ -34,6 +35,7 @@ class Slots:
         self._definition_of = definition_of
         self._used: dict[Gate, int] = {}
         """As counted in this transaction, and moved by what it takes; forgotten when something is given back."""
+        self._room = WAKE_LIMIT
 
     def take(self, execution: Execution) -> Execution | None:
         """The execution, with a slot where it needs one; None when there is none for it."""
@@ -77,30 +79,44 @@ class Slots:
             work.move(task, states.Parked())
         return len(ready)
 
-    def wake(self, work: Work, gates: Iterable[Gate]) -> None:
-        """There may be room at these gates: put the first that are parked there back in line."""
+    def wake(self, work: Work, gates: Mapping[Gate, float]) -> dict[Gate, float]:
+        """There may be room at these gates, for so many at most: put the first that are parked there back in line. Answers for how
+        many there is still room at each: another transaction is to go on there."""
         self._used.clear()
-        for gate in gates:
-            self._wake_at(work, gate, self._limit(gate))
+        more: dict[Gate, float] = {}
+        for gate, most in gates.items():
+            more[gate] = self._wake_at(work, gate, most)
             work.save()
         self._used.clear()
+        return more
 
-    def _wake_at(self, work: Work, gate: Gate, limit: float) -> None:
-        looked_at, window = 0, WINDOW
-        while self._free(gate, limit) > 0:
+    def _wake_at(self, work: Work, gate: Gate, most: float) -> float:
+        looked_at, window, limit = 0, WINDOW, self._limit(gate)
+        while (most := min(most, self._free(gate, limit))) > 0 and self._room > 0:
             parked = self._transaction.parked(*gate, window)
             for execution in parked[looked_at:]:
-                if self._free(gate, limit) > 0 and self.take(execution) is not None:
-                    self._unpark(work, execution)
-            if len(parked) < window:
-                return
+                if min(most, self._free(gate, limit), self._room) <= 0:
+                    break
+                if self.take(execution) is not None:
+                    most -= 1
+                    self._room -= self._unpark(work, execution)
+            else:
+                if len(parked) < window:
+                    return 0
             looked_at, window = len(parked), window * 10
+        return most
 
-    def _unpark(self, work: Work, execution: Execution) -> None:
+    def _unpark(self, work: Work, execution: Execution) -> int:
+        """Put its tasks back in line. Returns how many those are."""
         work.executions.setdefault(execution.seq, execution)
-        for task in self._transaction.tasks_in(execution.seq, (JobStatus.PENDING,)):
-            if task.waiting_for is WaitingFor.CONCURRENCY:
-                work.move(task, states.Woken())
+        parked = [
+            task
+            for task in self._transaction.tasks_in(execution.seq, (JobStatus.PENDING,))
+            if task.waiting_for is WaitingFor.CONCURRENCY
+        ]
+        for task in parked:
+            work.move(task, states.Woken())
+        return len(parked)
 
     def _not_begun(self, execution: Execution, most: int) -> int:
         """How many others of its key are still to begin, also those whose time has not come."""

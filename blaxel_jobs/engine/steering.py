@@ -105,6 +105,7 @@ def wake_parked(scope: Scope, commands: list[WakeParked]) -> list[Outcome]:
     for command in commands:
         for workspace, job in command.jobs:
             scope.reconsider(workspace, job)
+    scope.go_on()
     return [None] * len(commands)
 
 

@@ -1,6 +1,7 @@
 """Limits of a job and of a key: in order, never above, and no slot is ever left empty while somebody waits for it."""
 
 import asyncio
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from msgspec.structs import replace
 from blaxel_jobs.core.records import Failure
 from blaxel_jobs.core.reports import Completed, Failed, Released, Slept
 from blaxel_jobs.core.requests import read_create
-from blaxel_jobs.engine import LocalLeases, claiming
+from blaxel_jobs.engine import LocalLeases, claiming, slots
 from blaxel_jobs.engine.commands import Claim, CreateExecution, Define, Tell
-from blaxel_jobs.errors import InvalidRequest, KeyInUse, TooManyRequests
+from blaxel_jobs.errors import InvalidRequest, KeyInUse, TooManyRequests, Unavailable
 from blaxel_jobs.stores.base import MAX_BYTES
 from blaxel_jobs.words import FailureKind, WaitingFor
+from tests.pace import until
 
 from .conftest import Harness
 
@@ -438,3 +440,133 @@ def test_a_claim_that_parks_has_no_more_bytes_than_another(harness: Harness) -> 
     leased = [harness.engine.submit(Claim("default", None, 3, "w", 10.0)) for _ in range(2)]
     assert [len(each) for each in leased] == [2, 2]
     assert harness.claim() == []
+
+
+@pytest.fixture
+def few_are_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one transaction."""
+    monkeypatch.setattr(slots, "WAKE_LIMIT", 5)
+    monkeypatch.setattr(slots, "WINDOW", 3)
+    monkeypatch.setattr(claiming, "WAKE_LIMIT", 5)
+
+
+def in_line(harness: Harness, ids: list[str]) -> list[str]:
+    """Those that wait for no slot."""
+    return [id for id, why in zip(ids, harness.waits(*ids), strict=True) if why is not WaitingFor.CONCURRENCY]
+
+
+def behind_one(harness: Harness, count: int = 22) -> list[str]:
+    """So many that wait for the job's only slot."""
+    harness.define(concurrency=1)
+    ids = [create(harness) for _ in range(count + 1)]
+    assert claimed(harness) == ids[:1]
+    assert in_line(harness, ids) == ids[:1]
+    return ids[1:]
+
+
+def noting(harness: Harness, note: Callable[[], None]) -> None:
+    """After every transaction."""
+    committer: Any = harness.engine._committer
+    apply = committer._apply
+
+    def applied(commands: Any) -> list[Any]:
+        outcomes: list[Any] = apply(commands)
+        note()
+        return outcomes
+
+    committer._apply = applied
+
+
+@pytest.mark.usefixtures("few_are_woken")
+def test_a_limit_that_is_raised_lets_in_a_few_in_each_transaction(harness: Harness) -> None:
+    ids = behind_one(harness)
+    seen = [0]
+    noting(harness, lambda: seen.append(len(in_line(harness, ids))))
+    harness.define()
+    assert in_line(harness, ids) == ids[:5]
+    while harness.engine.poll() == 0.0:
+        woken = in_line(harness, ids)
+        assert woken == ids[: len(woken)]
+    assert in_line(harness, ids) == ids
+    assert max(after - before for before, after in pairwise(seen)) == 5
+
+
+@pytest.mark.usefixtures("few_are_woken")
+@pytest.mark.parametrize("limits", [{}, {"concurrency": 100}, {"concurrency": 13}], ids=repr)
+@pytest.mark.parametrize("many", [2, 7])
+def test_claims_call_on_who_was_there_before(harness: Harness, limits: dict[str, int], many: int) -> None:
+    ids = behind_one(harness)
+    harness.define(**limits)
+    ids.append(create(harness))
+    order: list[str] = []
+    while (leased := harness.engine.submit(Claim("default", None, many, "w", 10.0))) != []:
+        order += [each.execution_id for each in leased or ()]
+    assert order == ids[: limits.get("concurrency", 100) - 1]
+
+
+@pytest.mark.usefixtures("few_are_woken")
+async def test_claims_that_meet_call_on_who_was_there_before(tmp_path: Path) -> None:
+    harness = Harness(f"sqlite:///{tmp_path}/jobs.db")
+    ids = behind_one(harness)
+    harness.define()
+    ids.append(create(harness))
+    order: list[str] = []
+    while len(order) < len(ids):
+        answers = await asyncio.gather(*(harness.engine.asubmit(Claim("default", None, 4, "w", 10.0)) for _ in range(4)))
+        order += [each.execution_id for leased in answers for each in leased or ()]
+    assert order == ids
+    harness.engine.close()
+
+
+@pytest.mark.usefixtures("few_are_woken")
+def test_as_many_are_woken_as_have_left_together(harness: Harness) -> None:
+    harness.define(concurrency=12)
+    ids = [create(harness, timeoutMs=1000) for _ in range(40)]
+    assert claimed(harness) == ids[:12]
+    while harness.engine.poll() == 0.0:
+        pass
+    assert in_line(harness, ids) == ids[:12]
+    harness.clock.advance(2.0)
+    while harness.engine.poll() == 0.0:
+        pass
+    assert in_line(harness, ids) == ids[:24]
+
+
+@pytest.mark.usefixtures("few_are_woken")
+@pytest.mark.parametrize("there", ["before", "after"])
+def test_who_is_killed_amid_the_waking_leaves_the_others_to_the_next(tmp_path: Path, there: str) -> None:
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    killed = Harness(url)
+    ids = behind_one(killed)
+    next_one = Harness(url) if there == "before" else None
+    if next_one is not None:
+        next_one.engine.poll()
+    killed.define()
+    assert in_line(killed, ids) == ids[:5]
+    next_one = next_one or Harness(url)
+    while next_one.engine.poll() == 0.0:
+        pass
+    assert in_line(next_one, ids) == ids
+    for harness in (killed, next_one):
+        harness.engine.close()
+
+
+@pytest.mark.usefixtures("few_are_woken")
+def test_the_loops_go_on_at_once(harness: Harness) -> None:
+    ids = behind_one(harness)
+    harness.engine.start()
+    harness.define()
+    until(lambda: in_line(harness, ids) == ids)
+
+
+@pytest.mark.usefixtures("few_are_woken")
+def test_what_could_not_be_woken_is_tried_again(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = behind_one(harness)
+    harness.define()
+    with monkeypatch.context() as patch:
+        patch.setattr(harness.engine.store, "begin", lambda: (_ for _ in ()).throw(Unavailable("the disk is full")))
+        harness.engine.poll()
+    assert in_line(harness, ids) == ids[:5]
+    while harness.engine.poll() == 0.0:
+        pass
+    assert in_line(harness, ids) == ids
