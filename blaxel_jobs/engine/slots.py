@@ -20,7 +20,7 @@ from .effects import Gate
 from .work import Work
 
 WINDOW: Final = 250
-"""Parked executions that are looked at for one free slot, before more of them are."""
+"""Parked executions that are looked at together; those of a key that turns out to be full are left out then."""
 WAKE_LIMIT: Final = 250
 """Tasks that are put back in line in one transaction: heartbeats and reports wait for it. An execution is woken as a whole."""
 
@@ -91,20 +91,33 @@ class Slots:
         return more
 
     def _wake_at(self, work: Work, gate: Gate, most: float) -> float:
-        looked_at, window, limit = 0, WINDOW, self._limit(gate)
+        limit = self._limit(gate)
+        full: set[str] = set()
         while (most := min(most, self._free(gate, limit))) > 0 and self._room > 0:
-            parked = self._transaction.parked(*gate, window)
-            for execution in parked[looked_at:]:
+            parked = self._transaction.parked(*gate, WINDOW, full)
+            before = self._room, len(full)
+            for execution in parked:
+                if execution.concurrency_key in full:
+                    continue
                 if min(most, self._free(gate, limit), self._room) <= 0:
                     break
                 if self.take(execution) is not None:
                     most -= 1
                     self._room -= self._unpark(work, execution)
-            else:
-                if len(parked) < window:
+                elif (key := self._full_key(execution)) is None:
                     return 0
-            looked_at, window = len(parked), window * 10
+                else:
+                    full.add(key)
+            else:
+                if len(parked) < WINDOW or before == (self._room, len(full)):
+                    return 0
+            work.save()  # the next ones that are parked are others
         return most
+
+    def _full_key(self, execution: Execution) -> str | None:
+        """The key that has no slot for it; None where the job has none."""
+        full = [gate[2] for gate, limit in self.gates(execution) if self._free(gate, limit) <= 0]
+        return None if None in full else full[0]
 
     def _unpark(self, work: Work, execution: Execution) -> int:
         """Put its tasks back in line. Returns how many those are."""

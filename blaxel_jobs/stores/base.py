@@ -152,9 +152,9 @@ class Transaction(Protocol):
         """How many executions of a job hold a slot; with a key, of this concurrency key."""
         ...
 
-    def parked(self, workspace: str, job: str, key: str | None, limit: int) -> list[Execution]:
-        """Executions of a job that wait for a slot (`waiting_for` is concurrency); with a key, of this one. The first by
-        (priority, created) first."""
+    def parked(self, workspace: str, job: str, key: str | None, limit: int, without: Collection[str] = ()) -> list[Execution]:
+        """Executions of a job that wait for a slot (`waiting_for` is concurrency), but of none of these keys; with a key, of this
+        one. The first by (priority, created) first."""
         ...
 
     def keyed(self, workspace: str, job: str, key: str, limit: int = 1) -> list[Execution]:

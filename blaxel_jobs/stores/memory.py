@@ -254,8 +254,9 @@ class _Transaction:
     def holders(self, workspace: str, job: str, key: str | None) -> int:
         return self._rows.index.holders(workspace, job, key)
 
-    def parked(self, workspace: str, job: str, key: str | None, limit: int) -> list[Execution]:
-        return [self._rows.executions[seq] for seq in self._rows.index.parked(workspace, job, key, limit)]
+    def parked(self, workspace: str, job: str, key: str | None, limit: int, without: Collection[str] = ()) -> list[Execution]:
+        found = map(self._rows.executions.__getitem__, self._rows.index.parked(workspace, job, key))
+        return list(islice((each for each in found if each.concurrency_key not in without), limit))
 
     def keyed(self, workspace: str, job: str, key: str, limit: int = 1) -> list[Execution]:
         executions = self._rows.executions

@@ -217,8 +217,8 @@ class ExecutionIndex:
         """Those of a concurrency key that have not ended, the oldest first."""
         return self._keyed.of((workspace, job, key))
 
-    def parked(self, workspace: str, job: str, key: str | None, limit: int) -> list[int]:
-        return [seq for _, seq in self._parked.of((workspace, job, key))[:limit]]
+    def parked(self, workspace: str, job: str, key: str | None) -> Iterator[int]:
+        return (seq for _, seq in self._parked.of((workspace, job, key)))
 
     def holders(self, workspace: str, job: str, key: str | None) -> int:
         return self._slots.get((workspace, job, key), 0)

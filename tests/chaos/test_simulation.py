@@ -183,7 +183,7 @@ class Generous(Broken):
 class Leaking(Broken):
     """Who waits for a slot is never found."""
 
-    def parked(self, workspace: str, job: str, key: str | None, limit: int) -> list[Execution]:
+    def parked(self, workspace: str, job: str, key: str | None, limit: int, without: Collection[str] = ()) -> list[Execution]:
         return []
 
 

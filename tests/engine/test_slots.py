@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from blaxel_jobs.core.records import Failure
+from blaxel_jobs.core.records import Execution, Failure
 from blaxel_jobs.core.reports import Completed, Failed, Released, Slept
 from blaxel_jobs.core.requests import read_create
 from blaxel_jobs.engine import LocalLeases, claiming, slots
 from blaxel_jobs.engine.commands import Claim, CreateExecution, Define, Tell
 from blaxel_jobs.errors import InvalidRequest, KeyInUse, TooManyRequests, Unavailable
 from blaxel_jobs.stores.base import MAX_BYTES
+from blaxel_jobs.stores.sql.transaction import SQLiteTransaction
 from blaxel_jobs.words import FailureKind, WaitingFor
 from tests.pace import until
 
@@ -570,3 +571,30 @@ def test_what_could_not_be_woken_is_tried_again(harness: Harness, monkeypatch: p
     while harness.engine.poll() == 0.0:
         pass
     assert in_line(harness, ids) == ids
+
+
+@pytest.mark.usefixtures("few_are_woken")
+def test_who_is_behind_full_keys_is_called_and_they_are_hardly_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = Harness(f"sqlite:///{tmp_path}/jobs.db")
+    harness.define(concurrency=3)
+    held = [create(harness, concurrencyKey=key) for key in ("k1", "k2")] + [create(harness)]
+    leased = {each.execution_id: each for each in harness.claim()}
+    blocked = [create(harness, concurrencyKey=f"k{1 + number % 2}") for number in range(40)]
+    behind = [create(harness), create(harness, concurrencyKey="k3"), create(harness, concurrencyKey="k3")]
+    assert harness.claim() == []
+    read = [0]
+    parked = SQLiteTransaction.parked
+
+    def counted(*arguments: Any) -> list[Execution]:
+        found = parked(*arguments)
+        read[0] += len(found)
+        return found
+
+    monkeypatch.setattr(SQLiteTransaction, "parked", counted)
+    harness.tell(leased[held[2]], DONE)
+    assert in_line(harness, [*blocked, *behind]) == behind[:1]
+    assert claimed(harness) == behind[:1]
+    harness.tell(leased[held[0]], DONE)
+    assert in_line(harness, blocked) == blocked[:1]
+    assert read[0] < 15
+    harness.engine.close()

@@ -400,6 +400,10 @@ def test_parked_come_by_priority_and_then_by_age(store: JobStore) -> None:
     assert of(store, "parked", WORKSPACE, "job", "k0", 1) == ["medium2"]
     assert of(store, "parked", WORKSPACE, "job", "nobody", 10) == []
     assert of(store, "parked", "other", "job", None, 10) == ["other"]
+    assert of(store, "parked", WORKSPACE, "job", None, 10, ["k0"]) == ["critical", "high", "medium"]
+    assert of(store, "parked", WORKSPACE, "job", None, 2, ["k0", "nobody"]) == ["critical", "high"]
+    assert of(store, "parked", WORKSPACE, "job", "k0", 10, ["k1"]) == ["medium2", "low"]
+    assert of(store, "parked", WORKSPACE, "job", "k0", 10, ["k0"]) == []
     apply(store, states.pause, "critical")
     cancel_all(store, "high")
     change(store, "medium2", waiting_for=None)

@@ -64,6 +64,7 @@ PLANS = {
     "holders": ["executions_slots (workspace=? AND job=?)"],
     "holders_of_key": ["executions_slots (workspace=? AND job=? AND concurrency_key=?)"],
     "parked": ["executions_parked (workspace=? AND job=?)"],
+    "parked_without": ["executions_parked_of_key (workspace=? AND job=?)", BY_NUMBER],
     "parked_of_key": ["executions_parked_of_key (workspace=? AND job=? AND concurrency_key=?)"],
     "keyed": ["executions_keyed (workspace=? AND job=? AND concurrency_key=?)"],
     "keyed_waiting": ["executions_keyed (workspace=? AND job=? AND concurrency_key=?)"],
@@ -78,7 +79,7 @@ PLANS = {
     "forget_tallies": ["PRIMARY KEY (minute<?)"],
 }
 """How each table is searched, in the order in which SQLite does it."""
-SORTED = {"find_many", "steps_of_task", "steps_of_tasks", "steps_of_execution", "signals", "signals_named"}
+SORTED = {"find_many", "steps_of_task", "steps_of_tasks", "steps_of_execution", "signals", "signals_named", "parked_without"}
 """What is put into its order after it was read: never more than what is asked for."""
 
 

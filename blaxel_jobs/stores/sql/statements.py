@@ -175,6 +175,13 @@ class Statements:
         self.holders = text("select count(*) from {executions} x where x.slot and {of_job}")
         self.holders_of_key = text("select count(*) from {executions} x where x.slot and {of_key}")
         self.parked = text("{parked} and {of_job} order by x.priority, x.seq limit ?")
+        # By the index that has the keys: what is left out is not looked up in the table, however much that is.
+        self.parked_without = text(
+            "select {x} from (select x.seq from {executions} x indexed by {executions}_parked_of_key "
+            "where x.waiting_for = 'concurrency' and x.workspace = ? and x.job = ? "
+            "and (x.concurrency_key is null or x.concurrency_key not {listed}) order by x.priority, x.seq limit ?) o "
+            "cross join {executions} x on x.seq = o.seq order by x.priority, x.seq"
+        )
         self.parked_of_key = text("{parked} and {of_key} order by x.priority, x.seq limit ?")
         self.keyed = text("{keyed} order by x.seq limit 1")
         self.keyed_waiting = text("{keyed} and x.status = 'pending' and x.started_at is null order by x.seq limit ?")

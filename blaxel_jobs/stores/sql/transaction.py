@@ -166,7 +166,11 @@ class SQLiteTransaction:
         count: int = self._run.rows(sql, values)[0][0]
         return count
 
-    def parked(self, workspace: str, job: str, key: str | None, limit: int) -> list[Execution]:
+    def parked(self, workspace: str, job: str, key: str | None, limit: int, without: Collection[str] = ()) -> list[Execution]:
+        if without and key is None:
+            return self._executions(self._sql.parked_without, (workspace, job, as_json(sorted(without)), limit))
+        if key in without:
+            return []
         sql, values = _of_key(self._sql.parked, self._sql.parked_of_key, workspace, job, key)
         return self._executions(sql, (*values, limit))
 
