@@ -1,11 +1,13 @@
 """What a store remembers of running tasks is what the file says, whoever wrote it last."""
 
 import contextlib
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -133,6 +135,32 @@ def test_what_a_failed_transaction_wrote_is_read(store: SQLiteStore) -> None:
     store._writer.execute(f"pragma max_page_count = {pages}")
     with pytest.raises(Unavailable, match="full"):
         fail()
+    assert looks(store, lease) == 2
+
+
+class Failing:
+    """A connection whose disk fails as it says whether another one has committed."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        if sql == "pragma data_version":
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+            raise error
+        return self._connection.execute(sql, *values)
+
+
+def test_who_cannot_know_whether_it_is_so_is_unavailable_and_heals(store: SQLiteStore) -> None:
+    lease = a_lease(store)
+    connection: Any = store._writer
+    store._writer = Failing(connection)  # type: ignore[assignment]
+    with pytest.raises(Unavailable, match="I/O"):
+        store.begin().__enter__()
     assert looks(store, lease) == 2
 
 

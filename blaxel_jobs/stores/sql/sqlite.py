@@ -159,7 +159,7 @@ class SQLiteStore:
                 writer = self._writer = open_writer(self.path, self._patience)
             with self._turns.taken():
                 patiently(lambda: writer.execute("begin immediate"), self.path, self._patience)
-            self.known.begin(writer.execute("pragma data_version").fetchone()[0])
+            self.known.begin(patiently(lambda: writer.execute("pragma data_version").fetchone()[0], self.path, self._patience))
         except BaseException:
             self._drop_writer()
             self._writing.release()
