@@ -22,8 +22,9 @@ def held_back_when(look: Callable[[sqlite3.Connection], T | None], path: Path) -
         closing(Turns(Path(f"{path}-turn"))) as turns,
     ):
         while True:
-            with turns.taken():
-                database.execute("begin immediate")
+            turns.take()
+            database.execute("begin immediate")
+            turns.give()
             try:
                 if found := look(database):
                     yield found

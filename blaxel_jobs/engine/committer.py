@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
+from queue import SimpleQueue
 from typing import Any, ClassVar, Final, Protocol
 from weakref import WeakKeyDictionary
 
@@ -23,9 +24,6 @@ log = logging.getLogger("blaxel_jobs.engine")
 
 MAX_CREATE_ROWS: Final = 1000
 """Creates join a batch until it has this many rows; a single larger one goes alone."""
-_LOOK: Final = 1.0
-"""Seconds after which a thread that is not woken looks whether it was answered."""
-_NONE: Final = object()
 
 Apply = Callable[[Sequence[Command]], list[Any]]
 """Commits commands in one transaction: an outcome for each, an exception where it could not be done.
@@ -77,30 +75,26 @@ class _Caller:
     """A thread that waits for its outcome.
 
     Those of a batch wake each other, one after the other: all at once they would stand in line for the interpreter's lock, and the
-    next commit behind them at each of its statements. Not the main thread, whose wait a signal may end: it has no follower. Another
-    thread can be ended by an exception that is set from outside, even while it wakes its follower: that one looks for itself.
+    next commit behind them at each of its statements. Not the main thread, whose wait a signal may end: it wakes nobody.
     """
 
-    __slots__ = ("_awake", "follower", "follows", "outcome")
+    __slots__ = ("_awake", "outcome", "wake", "wake_next", "wakes")
 
     def __init__(self) -> None:
-        self.outcome: Any = _NONE
-        self.follows = threading.get_ident() != threading.main_thread().ident
-        self.follower: _Caller | None = None
+        self.outcome: Any = None
+        self.wakes = threading.get_ident() != threading.main_thread().ident
+        self.wake_next: Callable[[], None] | None = None
         self._awake = threading.Lock()
         self._awake.acquire()
-
-    def wake(self) -> None:
-        self._awake.release()
+        self.wake = self._awake.release
 
     def wait(self) -> Any:
         try:
-            while not self._awake.acquire(timeout=_LOOK) and self.outcome is _NONE:
-                pass
+            self._awake.acquire()
         finally:
-            follower, self.follower = self.follower, None  # an outcome that is raised keeps this alone
-            if follower is not None:
-                follower.wake()
+            # Nothing here is Python's: an exception that is set from outside, to end this thread, comes before it or behind it.
+            if self.wake_next is not None:
+                self.wake_next()
         return self.outcome
 
 
@@ -115,7 +109,9 @@ class Grouped:
     def __init__(self, apply: Apply) -> None:
         self._apply = apply
         self._leading = threading.Lock()
-        self._work = threading.Semaphore(0)
+        self._idle = False
+        self._work: SimpleQueue[None] = SimpleQueue()
+        """What an idle thread waits for. More than one, or one too late, only has it look for nothing."""
         self._urgent: deque[_Waiting] = deque()
         self._creates: deque[_Waiting] = deque()
         self._inboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, list[_Waiting]] = WeakKeyDictionary()
@@ -152,7 +148,7 @@ class Grouped:
     def close(self) -> None:
         """Commit what is queued, then stop."""
         self._closed = True
-        self._work.release()
+        self._work.put(None)
         if threading.current_thread() is not self._thread:
             self._thread.join()
         self._refuse()
@@ -164,13 +160,14 @@ class Grouped:
     def _queue(self, arrived: list[_Waiting]) -> None:
         for waiting in arrived:
             (self._urgent if waiting[0].urgent else self._creates).append(waiting)
-        self._work.release()
+        if self._idle:
+            self._work.put(None)
         if self._closed and not self._thread.is_alive():
             self._refuse()
 
     def _lead(self) -> None:
         while True:
-            self._work.acquire()
+            self._rest()
             while self._urgent or self._creates:
                 with self._leading:
                     batch = self._take()
@@ -178,6 +175,14 @@ class Grouped:
                 _answer(batch, outcomes)
             if self._closed:
                 return
+
+    def _rest(self) -> None:
+        """Wait for something to do. It says that it is idle and then looks; who queues does so the other way round, so that one of
+        the two sees the other."""
+        self._idle = True
+        if not (self._urgent or self._creates or self._closed):
+            self._work.get()
+        self._idle = False
 
     def _take(self) -> list[_Waiting]:
         """Everything urgent, then creates until the batch is full."""
@@ -224,22 +229,20 @@ def _unwrap(outcome: Any) -> Any:
 def _answer(batch: list[_Waiting], outcomes: list[Any]) -> None:
     """Hand every waiter its outcome; those of one loop in one callback. A loop that is gone has nobody left to tell."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
-    line: list[tuple[_Caller, Any]] = []
+    line: list[_Caller] = []
     for (_, waiter), outcome in zip(batch, outcomes, strict=True):
         if isinstance(waiter, _Caller):
-            if waiter.follows:
-                line.append((waiter, outcome))
+            waiter.outcome = outcome
+            if waiter.wakes:
+                line.append(waiter)
             else:
-                waiter.outcome = outcome
                 waiter.wake()
         else:
             by_loop.setdefault(waiter.get_loop(), []).append((waiter, outcome))
-    for (caller, _), (follower, _) in pairwise(line):
-        caller.follower = follower
-    for caller, outcome in line:  # by now each knows its follower
-        caller.outcome = outcome
+    for caller, following in pairwise(line):
+        caller.wake_next = following.wake
     if line:
-        line[0][0].wake()
+        line[0].wake()
     for loop, answers in by_loop.items():
         try:
             loop.call_soon_threadsafe(_resolve, answers)

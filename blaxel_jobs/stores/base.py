@@ -164,11 +164,11 @@ class Transaction(Protocol):
 
     def save(
         self,
-        executions: Iterable[Execution],
-        tasks: Iterable[Task],
-        events: Iterable[Event],
-        steps: Iterable[Step] = (),
-        signals: Iterable[Signal] = (),
+        executions: Collection[Execution],
+        tasks: Collection[Task],
+        events: Collection[Event],
+        steps: Collection[Step] = (),
+        signals: Collection[Signal] = (),
     ) -> None:
         """Write records back, or add them. Loaded and saved in one transaction, they are the newest. A step replaces the
         open wait of the same task and name; any other that is there stays. A signal replaces that of the same execution and id."""

@@ -266,11 +266,11 @@ class _Transaction:
 
     def save(
         self,
-        executions: Iterable[Execution],
-        tasks: Iterable[Task],
-        events: Iterable[Event],
-        steps: Iterable[Step] = (),
-        signals: Iterable[Signal] = (),
+        executions: Collection[Execution],
+        tasks: Collection[Task],
+        events: Collection[Event],
+        steps: Collection[Step] = (),
+        signals: Collection[Signal] = (),
     ) -> None:
         rows = self._rows
         before: list[Execution] = []

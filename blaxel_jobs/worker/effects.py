@@ -6,8 +6,8 @@ Each verb is written once, as a generator of effects (steps.py). A thread runs i
 import asyncio
 import concurrent.futures
 import inspect
-from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, Final, Protocol, TypeVar
 
@@ -124,8 +124,11 @@ class Call(Struct, frozen=True):
 
     def here(self) -> Any:
         began = self.monotonic()
-        with _inside():
+        token = steps_around.set(steps_around.get() + 1)
+        try:
             value = self.function(*self.args, **self.kwargs)
+        finally:
+            steps_around.reset(token)
         if inspect.iscoroutine(value):
             value.close()
             raise TypeError(f"step {self.name!r} is async and its handler is not: make the handler an async def and await the step")
@@ -150,18 +153,12 @@ class Call(Struct, frozen=True):
         return value
 
     async def _value(self) -> Any:
-        with _inside():
+        token = steps_around.set(steps_around.get() + 1)
+        try:
             value = self.function(*self.args, **self.kwargs)
             return await value if inspect.isawaitable(value) else value
+        finally:
+            steps_around.reset(token)
 
     def _too_late(self) -> StepTimeout:
         return StepTimeout(f"step {self.name!r} took longer than {self.timeout:g} s")
-
-
-@contextmanager
-def _inside() -> Iterator[None]:
-    token = steps_around.set(steps_around.get() + 1)
-    try:
-        yield
-    finally:
-        steps_around.reset(token)

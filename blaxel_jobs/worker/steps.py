@@ -121,10 +121,14 @@ class Steps:
             return values.replay(function, _text(stored), name)
         if not callable(function):
             raise TypeError(f"step {name!r} takes a function and its arguments, as in run({name!r}, fn, 1), not {function!r:.100}")
-        with self._step():
+        self._count(1)
+        try:
             value = yield from self._tries(name, function, args, kwargs, options)
             kept = values.keep(function, value, name)
             yield from self._line.telling(Stepped(name, kept.text))
+        finally:
+            self._count(-1)
+            self._line.wake()
         return kept.value
 
     def sleep(self, name: str, seconds: float) -> Flow[None]:
@@ -226,16 +230,10 @@ class Steps:
             raise DuplicateStep(f"{name!r} was stored by something else ({stored.kind}) before the handler changed: name it anew")
         return stored
 
-    @contextmanager
-    def _step(self) -> Iterator[None]:
+    def _count(self, steps: int) -> None:
+        """So many more run now."""
         with self._lock:
-            self._running += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._running -= 1
-            self._line.wake()
+            self._running += steps
 
     @contextmanager
     def _rest(self, name: str, due: float) -> Iterator[None]:

@@ -134,11 +134,11 @@ class Impatient(Broken):
 class Saving(Broken):
     def save(
         self,
-        executions: Iterable[Execution],
-        tasks: Iterable[Task],
-        events: Iterable[Event],
-        steps: Iterable[Step] = (),
-        signals: Iterable[Signal] = (),
+        executions: Collection[Execution],
+        tasks: Collection[Task],
+        events: Collection[Event],
+        steps: Collection[Step] = (),
+        signals: Collection[Signal] = (),
     ) -> None:
         self._sound.save(executions, self.tasks(tasks), self.events(events), self.steps_of(steps), signals)
 

@@ -157,8 +157,11 @@ class SQLiteStore:
             writer = self._writer
             if writer is None:
                 writer = self._writer = open_writer(self.path, self._patience)
-            with self._turns.taken():
+            self._turns.take()
+            try:
                 patiently(lambda: writer.execute("begin immediate"), self.path, self._patience)
+            finally:
+                self._turns.give()
             self.known.begin(patiently(lambda: writer.execute("pragma data_version").fetchone()[0], self.path, self._patience))
         except BaseException:
             self._drop_writer()

@@ -180,25 +180,31 @@ class SQLiteTransaction:
 
     def save(
         self,
-        executions: Iterable[Execution],
-        tasks: Iterable[Task],
-        events: Iterable[Event],
-        steps: Iterable[Step] = (),
-        signals: Iterable[Signal] = (),
+        executions: Collection[Execution],
+        tasks: Collection[Task],
+        events: Collection[Event],
+        steps: Collection[Step] = (),
+        signals: Collection[Signal] = (),
     ) -> None:
         sql = self._sql
         executions, tasks = list(executions), list(tasks)
-        changed = [(each.seq, rows.execution_changing(each)) for each in executions]
-        course, whole = split(changed, len(EXECUTION_COURSE), self._executions_rest)
-        self._run.update(sql.save_course_of_execution, sql.save_course_of_executions, course)
-        self._run.update(sql.save_execution, sql.save_executions, whole)
-        course, whole = split([(each.seq, rows.task_changing(each)) for each in tasks], len(TASK_COURSE), self._tasks_rest)
-        self._run.update(sql.save_course_of_task, sql.save_course_of_tasks, course)
-        self._run.update(sql.save_task, sql.save_tasks, whole)
-        self._known.saved(executions, tasks, (self._executions_rest, self._tasks_rest))
-        self._insert_events((event.execution, event) for event in events)
-        self._run.insert(sql.save_step, [rows.step_row(step) for step in steps])
-        self._run.insert(sql.save_signal, [rows.signal_row(signal) for signal in signals])
+        if executions:
+            changed = [(each.seq, rows.execution_changing(each)) for each in executions]
+            course, whole = split(changed, len(EXECUTION_COURSE), self._executions_rest)
+            self._run.update(sql.save_course_of_execution, sql.save_course_of_executions, course)
+            self._run.update(sql.save_execution, sql.save_executions, whole)
+        if tasks:
+            course, whole = split([(each.seq, rows.task_changing(each)) for each in tasks], len(TASK_COURSE), self._tasks_rest)
+            self._run.update(sql.save_course_of_task, sql.save_course_of_tasks, course)
+            self._run.update(sql.save_task, sql.save_tasks, whole)
+        if executions or tasks:
+            self._known.saved(executions, tasks, (self._executions_rest, self._tasks_rest))
+        if events:
+            self._insert_events((event.execution, event) for event in events)
+        if steps:
+            self._run.insert(sql.save_step, [rows.step_row(step) for step in steps])
+        if signals:
+            self._run.insert(sql.save_signal, [rows.signal_row(signal) for signal in signals])
 
     def define(self, definition: Definition) -> None:
         self._run.insert(self._sql.define, [rows.definition_row(definition)])

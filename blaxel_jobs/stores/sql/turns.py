@@ -8,12 +8,10 @@ asking again.
 This is for fairness only: nothing breaks without it. Whoever cannot get the turn in time goes on and asks SQLite.
 """
 
-import contextlib
 import os
 import random
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -33,22 +31,21 @@ class Turns:
         if sys.platform != "win32":
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
-    @contextlib.contextmanager
-    def taken(self) -> Iterator[None]:
-        """Wait for the turn and hold it in the block."""
+    def take(self) -> None:
+        """Wait for the turn. To be given back at once, also when it was not had in time."""
         if self._file is None:
-            yield
             return
         deadline = 0.0
         while not self._try(self._file):
             now = time.monotonic()
             deadline = deadline or now + _LONGEST_WAIT
             if now >= deadline:
-                break
+                return
             time.sleep(random.random() * _PAUSE)
-        try:
-            yield
-        finally:
+
+    def give(self) -> None:
+        """Let the next one have it."""
+        if self._file is not None:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
