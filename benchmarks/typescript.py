@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parent.parent / "typescript"
 def status_cpu(scratch: Scratch) -> Measured:
     with server(scratch, "memory") as (url, _), JobsClient(base_url=url) as jobs:
         execution = jobs.job(JOB).create_execution(CreateJobExecutionRequest(tasks=[{"duration": 0}]))
-        command = ["node", "scripts/bench.js", url, JOB, execution, str(scratch.size(200, 5))]
+        command = ["node", "--expose-gc", "scripts/bench.js", url, JOB, execution, str(scratch.size(200, 5))]
         done = subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True, check=True)
     us = json.loads(done.stdout)
     seen = {

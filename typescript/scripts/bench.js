@@ -1,4 +1,7 @@
-/** CPU of a status call beside the same fetch and JSON, with and without a limit in time, in blocks by turns: `node bench.js URL JOB EXECUTION CALLS`, for `make bench`. */
+/**
+ * CPU of a status call beside the same fetch and JSON, with and without a limit in time, in blocks by turns:
+ * `node --expose-gc bench.js URL JOB EXECUTION CALLS`, for `make bench`.
+ */
 
 import { createJobs } from "../dist/index.js";
 
@@ -17,12 +20,13 @@ const sides = [
   () => fetched({ headers, signal: AbortSignal.timeout(60_000) }),
   () => job.getExecutionStatus(execution),
 ];
+/** Each follows each of the others equally often. */
+const ORDERS = ["012", "021", "102", "120", "201", "210"];
 const BLOCKS = 24;
 const taken = [[], [], []];
 for (let block = 0; block < BLOCKS; block++) {
-  // Each is first now and then, so that none always pays for the garbage of the others.
-  for (const place of [0, 1, 2]) {
-    const side = (block + place) % 3;
+  for (const side of ORDERS[block % ORDERS.length]) {
+    gc({ type: "minor" }); // what the side before left behind is not for this one to clear away
     const before = process.cpuUsage();
     for (let n = 0; n < Number(calls); n++) await sides[side]();
     const { user, system } = process.cpuUsage(before);
