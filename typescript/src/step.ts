@@ -19,7 +19,8 @@ export interface Log {
 }
 
 /**
- * The task, as its handler sees it. Several steps may run at once, as with `Promise.all`.
+ * The task, as its handler sees it. Several steps may run at once, as with `Promise.all`. Await them all: a handler that returns before
+ * one of them has ended fails its task for good, with an error that names it.
  *
  * When the execution is paused, or waits for long, the verbs throw Suspended: let it pass, and the handler is called again later,
  * with its steps stored. When the lease is lost they throw LeaseLost.

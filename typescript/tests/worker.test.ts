@@ -193,6 +193,77 @@ describe("steps", { concurrency: 8 }, () => {
     assert.equal(error.kind, "permanent");
   });
 
+  const forgetful: Record<string, [JobDef["run"], RegExp]> = {
+    "a step that runs on": [
+      async (step) => {
+        step.run("charge", () => new Promise(() => {}));
+      },
+      /^step\.run\("charge"\) was not awaited/,
+    ],
+    "a step that nobody asked for its error": [
+      async (step) => {
+        step.run("charge", () => {
+          throw new TypeError("no card");
+        });
+        await step.run("after", () => 1);
+      },
+      /^step\.run\("charge"\) was not awaited.*TypeError: no card/,
+    ],
+    "a step of something detached": [
+      async (step) => {
+        const charge = async () => step.run("charge", () => new Promise(() => {}));
+        charge();
+      },
+      /^step\.run\("charge"\) was not awaited/,
+    ],
+    "a handler that is no async function": [
+      (step) => {
+        step.sleep("rest", 60_000);
+        step.waitForEvent("approval");
+      },
+      /^step\.sleep\("rest"\), step\.waitForEvent\("approval"\) were not awaited/,
+    ],
+    "more than fit": [
+      async (step) => {
+        for (const name of ["a", "b", "c", "d", "e"]) step.run(name, () => new Promise(() => {}));
+      },
+      /^step\.run\("a"\), step\.run\("b"\), step\.run\("c"\) and 2 more were not awaited/,
+    ],
+  };
+  for (const [title, [run, message]] of Object.entries(forgetful)) {
+    test(`a forgotten await fails the task for good, and is named: ${title}`, async () => {
+      const error = await failure(run, { maxRetries: 3, retryDelay: 0 });
+      assert.match(error.message, message);
+      assert.deepEqual([error.type, error.kind], ["PermanentError", "permanent"]);
+    });
+  }
+
+  test("what is awaited through something else is not forgotten", async () => {
+    const definition = defineJob({
+      name: "awaited",
+      run: async (step) => {
+        const early = step.run("early", () => 1);
+        const both = await Promise.all([step.run("a", () => "a"), step.run("b", async () => "b")]);
+        const [late] = await Promise.allSettled([step.run("late", () => Promise.reject(new Error("late")))]);
+        const first = await Promise.race([step.sleep("soon", 1).then(() => "slept"), step.waitForEvent("never")]);
+        return [await early, both, late.status, first];
+      },
+    });
+    await served(definition, async (job) => {
+      const { output } = await job.triggerAndWait(null);
+      assert.deepEqual(output, [1, ["a", "b"], "rejected", "slept"]);
+    });
+  });
+
+  test("a handler's own error comes before what it left behind", async () => {
+    const error = await failure(async (step) => {
+      step.run("charge", () => Promise.reject(new Error("unheard")));
+      step.run("other", () => new Promise(() => {}));
+      throw new RangeError("mine");
+    });
+    assert.deepEqual([error.type, error.message], ["RangeError", "mine"]);
+  });
+
   test("a step's own retries, and the last error", async () => {
     let tries = 0;
     const definition = defineJob({

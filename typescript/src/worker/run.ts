@@ -10,6 +10,7 @@ import type { Lease, Leases } from "./leases.js";
 import type { Say } from "./link.js";
 import { text, wellFormed } from "./notes.js";
 import { keep, Steps } from "./steps.js";
+import { Verbs } from "./verbs.js";
 
 /** Milliseconds that a handler which was stopped gets to unwind. One that does not heed its signal is not waited for. */
 export const CLEANUP = 1000;
@@ -95,10 +96,13 @@ export class Run {
   }
 }
 
-/** The result of the handler, plain. Throws what it throws, InvalidInput, InvalidOutput and NotSerializable. */
+/** The result of the handler, plain. Throws what it throws, InvalidInput, InvalidOutput, NotSerializable, and PermanentError for a
+ * verb that it has not awaited. */
 async function call(job: JobDef, hold: Hold, say: Say): Promise<unknown> {
   const payload = await checked(InvalidInput, () => job.checkInput(hold.lease.input));
-  const returned = await job.run(stepOf(hold, new Steps(hold, say)), payload);
+  const verbs = new Verbs();
+  const returned = await job.run(stepOf(hold, new Steps(hold, say), verbs), payload);
+  verbs.check();
   return keep(await checked(InvalidOutput, () => job.checkOutput(returned)), "the result");
 }
 
@@ -110,12 +114,12 @@ async function checked<T>(Misfit: typeof InvalidInput, check: () => Promise<T>):
   }
 }
 
-function stepOf(hold: Hold, steps: Steps): Step {
+function stepOf(hold: Hold, steps: Steps, verbs: Verbs): Step {
   const { executionId, taskId, job, attempt, index, metadata, env } = hold.lease;
   return {
-    run: (name, fn, options) => steps.run(name, fn, options),
-    sleep: (name, ms) => steps.sleep(name, ms),
-    waitForEvent: (name, options) => steps.waitForEvent(name, options?.timeout),
+    run: (name, fn, options) => verbs.begin("run", name, steps.run(name, fn, options)),
+    sleep: (name, ms) => verbs.begin("sleep", name, steps.sleep(name, ms)),
+    waitForEvent: (name, options) => verbs.begin("waitForEvent", name, steps.waitForEvent(name, options?.timeout)),
     progress(current, total, message) {
       for (const value of [current, total ?? 0]) {
         if (typeof value !== "number" || !Number.isFinite(value))
