@@ -84,5 +84,5 @@ class Known:
 
 def _errors(rest: Row) -> int:
     """Characters of what stands last: the error, and those before it or the recoveries."""
-    *_, error, others = rest
+    error, others = rest[-2:]
     return len(error or "") + len(others or "")
