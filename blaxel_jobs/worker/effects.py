@@ -24,6 +24,10 @@ steps_around: Final[ContextVar[int]] = ContextVar("steps_around", default=0)
 """How many steps are running around the code that asks: each waits for it."""
 
 
+TURNS: Final = 8
+"""Of the event loop: more than it takes until who waits for the first of several to end has heard of it."""
+
+
 class Effect(Protocol):
     """Something that takes time, or is the user's."""
 
@@ -102,13 +106,14 @@ class Until(Struct, frozen=True):
 
 
 class Turn:
-    """Let those begin that were started beside it."""
+    """Let those begin that were started beside it, and the handler go on with what has just ended."""
 
     def here(self) -> None:
         """Threads need no leave."""
 
     async def there(self) -> None:
-        await asyncio.sleep(0)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
 
 class Call(Struct, frozen=True):

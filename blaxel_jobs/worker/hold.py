@@ -49,12 +49,14 @@ class End(Enum):
 class Hold:
     """One lease, while its handler runs. Used by the handler from any thread, and by the worker."""
 
-    __slots__ = ("_loop", "_means", "_notes", "_pauses", "_tasks", "around", "end", "leased", "on_end", "told")
+    __slots__ = ("_loop", "_means", "_notes", "_pauses", "_tasks", "around", "closed", "end", "leased", "on_end", "told")
 
     def __init__(self, leased: Leased, means: Means) -> None:
         """Made in the worker's loop. One is made for every task, so all that few of them need is made later."""
         self.leased = leased
         self.end: End | None = None
+        self.closed = False
+        """The handler has ended."""
         self.told = False
         """The handler was told of the end: what it returns after that is not its outcome."""
         self.around: Context | None = None
@@ -101,6 +103,7 @@ class Hold:
 
     def close(self) -> None:
         """The handler has ended."""
+        self.closed = True
         self.around = None  # its context has this hold: with it, both would wait for the garbage collector
         if self._pauses:
             with _lock:
@@ -112,6 +115,8 @@ class Hold:
         # A step that has returned is stored, though the handler is to unwind.
         if self.gone:
             self.check()
+        if self.closed and isinstance(report, Slept | Awaited):  # left behind: it suspends nothing any more
+            raise Suspended("its handler has ended")
         # What may end the lease goes out after the notes, anything else beside them.
         flushed = None if self._notes is None else self._notes.flush()
         if flushed is not None and isinstance(report, Slept | Awaited):

@@ -138,7 +138,7 @@ class Steps:
         if stored is not None and stored.remaining <= 0:
             return
         with self._rest(name, -math.inf):
-            yield Turn()
+            yield from self._turn()
             suspends = len(self._rests) == 1 and self._is_next(name)
             while True:
                 yield from self._slept(name, seconds, suspends=suspends)
@@ -156,7 +156,7 @@ class Steps:
         if stored is not None and stored.kind != "wait":
             return _event(name, stored.kind, stored.value)
         with self._rest(name, -math.inf):
-            yield Turn()
+            yield from self._turn()
             suspends = len(self._rests) == 1 and self._is_next(name)
             while (answer := (yield from self._line.telling(Awaited(name, timeout, suspends)))).kind is None:
                 self._rests[name] = math.inf if timeout is None else self._monotonic() + answer.remaining
@@ -198,7 +198,13 @@ class Steps:
             else:
                 yield self._line.until(pause)
                 self._line.check()
+        if ready():  # unless the handler goes on, or gives this up, now that another has ended
+            yield from self._turn()
         return ready()
+
+    def _turn(self) -> Flow[None]:
+        yield Turn()
+        self._line.check()
 
     def _slept(self, name: str, seconds: float, *, suspends: bool) -> Flow[None]:
         """Have it stored."""

@@ -251,6 +251,27 @@ def test_whichever_event_comes_first_wakes_the_task(bench: Bench, event: str) ->
     assert task.claims == 2
 
 
+@pytest.mark.parametrize("tidy", [True, False])
+@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.3])
+def test_a_wait_that_has_lost_a_race_suspends_nothing_any_more(bench: Bench, seconds: float, tidy: bool) -> None:
+    """Also when the handler begins anew, and what it has raced is over from the start; and though nobody gives the wait up."""
+    bench.leases.in_place = 0.1
+
+    async def races(context: AsyncTaskContext) -> str:
+        waiting = asyncio.ensure_future(context.wait_for_event("never"))
+        await asyncio.wait([waiting, asyncio.ensure_future(context.sleep("nap", seconds))], return_when=asyncio.FIRST_COMPLETED)
+        if tidy:
+            waiting.cancel()
+        else:
+            context.log.info("and that is all")  # it is told before the result
+        return "rested"
+
+    task = bench.run(races)
+    assert task.result == "rested"
+    assert task.claims == (2 if seconds > 0.1 else 1)
+    assert task.refused == []
+
+
 def test_a_wait_is_over_in_time_though_a_step_runs_beside_it(bench: Bench) -> None:
     gate = asyncio.Event()
 

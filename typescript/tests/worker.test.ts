@@ -246,12 +246,13 @@ describe("steps", { concurrency: 8 }, () => {
         const both = await Promise.all([step.run("a", () => "a"), step.run("b", async () => "b")]);
         const [late] = await Promise.allSettled([step.run("late", () => Promise.reject(new Error("late")))]);
         const first = await Promise.race([step.sleep("soon", 1).then(() => "slept"), step.waitForEvent("never")]);
-        return [await early, both, late.status, first];
+        const second = await Promise.race([step.sleep("later", 2500).then(() => "slept"), step.waitForEvent("ever")]);
+        return [await early, both, late.status, first, second];
       },
     });
     await served(definition, async (job) => {
       const { output } = await job.triggerAndWait(null);
-      assert.deepEqual(output, [1, ["a", "b"], "rejected", "slept"]);
+      assert.deepEqual(output, [1, ["a", "b"], "rejected", "slept", "slept"]);
     });
   });
 

@@ -29,6 +29,8 @@ export class Hold {
   end: End | undefined;
   /** The handler was told of the end: what it returns after that is not its outcome. */
   told = false;
+  /** The handler has ended. */
+  left = false;
   /** Called once, when the lease is held no longer. */
   onGone: (end: End) => void = () => {};
   readonly notes: Notes;
@@ -79,7 +81,10 @@ export class Hold {
     // A step that has returned is stored, though the handler is to unwind.
     if (this.gone) this.check();
     // What may end the lease goes out after the notes, anything else beside them.
-    if (told.type === "slept" || told.type === "awaited") await this.notes.flush();
+    if (told.type === "slept" || told.type === "awaited") {
+      if (this.left) throw new Suspended("its handler has ended"); // left behind: it suspends nothing any more
+      await this.notes.flush();
+    }
     const answer = await this.#send(told);
     this.check();
     return answer;

@@ -101,7 +101,12 @@ export class Run {
 async function call(job: JobDef, hold: Hold, say: Say): Promise<unknown> {
   const payload = await checked(InvalidInput, () => job.checkInput(hold.lease.input));
   const verbs = new Verbs();
-  const returned = await job.run(stepOf(hold, new Steps(hold, say), verbs), payload);
+  let returned: unknown;
+  try {
+    returned = await job.run(stepOf(hold, new Steps(hold, say), verbs), payload);
+  } finally {
+    hold.left = true;
+  }
   verbs.check();
   return keep(await checked(InvalidOutput, () => job.checkOutput(returned)), "the result");
 }

@@ -163,14 +163,20 @@ export class Steps {
       await this.#hold.pause(ms);
       this.#hold.check();
     }
+    if (ready()) await this.#turn(); // unless the handler goes on, now that another has ended
     return ready();
+  }
+
+  /** Let those begin that were started beside it, and the handler go on with what has just ended. */
+  async #turn(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    this.#hold.check();
   }
 
   async #resting<T>(name: string, due: number, rest: () => Promise<T>): Promise<T> {
     this.#rests.set(name, due);
     try {
-      // Let those begin that were started beside it.
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await this.#turn();
       return await rest();
     } finally {
       this.#rests.delete(name);
