@@ -104,32 +104,30 @@ def test_a_claim_counts_what_was_stored(harness: Harness) -> None:
     assert {leased.attempt for some in found for leased in some} == {1}
 
 
-def test_steps_that_do_not_fit_are_hardly_read(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of how many tasks the steps were read, each time."""
+    found: list[int] = []
+    more = Journals._more
+
+    def noted(journals: Journals, first: int, room: int) -> None:
+        more(journals, first, room)
+        found.append(len(journals._read))
+
+    monkeypatch.setattr(Journals, "_more", noted)
+    return found
+
+
+def test_steps_that_do_not_fit_are_hardly_read(harness: Harness, reads: list[int]) -> None:
     id = harness.create(tasks=[{}] * 100)["executionId"]
     again(harness, id, dict.fromkeys(range(100), 1), "x" * (LARGE // 2))
-    read: list[int] = []
-    steps = Journals._more
-
-    def noted(journals: Journals, first: int, room: int) -> None:
-        steps(journals, first, room)
-        read.append(len(journals._read))
-
-    monkeypatch.setattr(Journals, "_more", noted)
     assert [len(some) for some in claims(harness)] == [16] * 6 + [4]
-    assert sum(read) < 130
+    assert sum(reads) < 130
 
 
-def test_small_steps_are_read_at_once(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_steps_are_read_at_once(harness: Harness, reads: list[int]) -> None:
     id = harness.create(tasks=[{}] * 100)["executionId"]
     again(harness, id, dict.fromkeys(range(100), 2), "small")
-    reads: list[int] = []
-    steps = Journals._more
-
-    def noted(journals: Journals, first: int, room: int) -> None:
-        steps(journals, first, room)
-        reads.append(len(journals._read))
-
-    monkeypatch.setattr(Journals, "_more", noted)
     (leased,) = claims(harness)
     assert [len(each.steps) for each in leased] == [2] * 100
     assert reads == [2, 8, 32, 58]
